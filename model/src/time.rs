@@ -1,0 +1,91 @@
+//! Time as a value. The shell reads the clocks; everything else is told.
+
+use serde::{Deserialize, Serialize};
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// Monotonic time since an arbitrary start (the process in production, zero in simulation). For durations and deadlines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(Duration);
+
+impl Mono {
+    pub const ZERO: Mono = Mono(Duration::ZERO);
+
+    pub const fn from_millis(ms: u64) -> Self {
+        Mono(Duration::from_millis(ms))
+    }
+    pub const fn from_nanos(ns: u64) -> Self {
+        Mono(Duration::from_nanos(ns))
+    }
+    pub fn as_nanos(self) -> u64 {
+        self.0.as_nanos() as u64
+    }
+    pub fn as_millis(self) -> u64 {
+        self.0.as_millis() as u64
+    }
+    /// Zero when `earlier` is later.
+    pub fn since(self, earlier: Mono) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Mono {
+    type Output = Mono;
+    fn add(self, by: Duration) -> Mono {
+        Mono(self.0 + by)
+    }
+}
+
+impl Sub<Duration> for Mono {
+    type Output = Mono;
+    /// Saturates at zero.
+    fn sub(self, by: Duration) -> Mono {
+        Mono(self.0.saturating_sub(by))
+    }
+}
+
+/// Wall-clock time: milliseconds since the Unix epoch, UTC. For windows, records, nonces, certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Wall(pub i64);
+
+impl Wall {
+    pub const fn from_millis(ms: i64) -> Self {
+        Wall(ms)
+    }
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+    /// Zero when `earlier` is later (clocks jump).
+    pub fn since(self, earlier: Wall) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0).max(0) as u64)
+    }
+    pub fn utc(self) -> chrono::DateTime<chrono::Utc> {
+        chrono::DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+    /// RFC 3339 with milliseconds, `2026-11-21T02:50:00.000Z`.
+    pub fn rfc3339(self) -> String {
+        self.utc().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    }
+}
+
+impl Add<Duration> for Wall {
+    type Output = Wall;
+    fn add(self, by: Duration) -> Wall {
+        Wall(self.0.saturating_add(by.as_millis() as i64))
+    }
+}
+
+impl Sub<Duration> for Wall {
+    type Output = Wall;
+    fn sub(self, by: Duration) -> Wall {
+        Wall(self.0.saturating_sub(by.as_millis() as i64))
+    }
+}
+
+/// The two clocks, read together once per input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    pub mono: Mono,
+    pub wall: Wall,
+}
