@@ -1,0 +1,194 @@
+//! What goes into the node and what comes out of it. Values only: the engine performs them, a simulation pretends to.
+
+use crate::directory::TenantDirectory;
+use billing::Reservation;
+use bots::{CompiledTemplate, GradeRecord, Language, NotHeard, TurnRecord};
+use bytes::Bytes;
+use dialer::{Campaign, History, Lead, LeadState, LeadUpdate, Rule};
+use model::*;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that can happen to the call centre.
+#[derive(Debug)]
+pub enum Input {
+    Datagram { flow: sip::Flow, bytes: Bytes },
+    /// The socket behind a flow refused or failed.
+    TransportFailed(sip::Flow),
+    /// A deadline told by `next_deadline` has come.
+    Deadline,
+
+    /// A tenant's configuration, whole; replaces what was known of it.
+    Directory(Arc<TenantDirectory>),
+    /// Bindings that were stored before the last stop.
+    Restore(Vec<sip::Binding>),
+    /// A campaign to run, pause or finish, as its state says.
+    Campaign(Arc<CampaignPlan>),
+
+    /// Answer to `Effect::Claim`.
+    Claimed { campaign: CampaignId, leads: Vec<Candidate>, next_due: Option<Wall> },
+    /// Answer to `Persist::Begin`, after its commit.
+    Begun { call: CallId, result: Result<(), BeginRefused> },
+
+    Media(media::Event),
+    /// The leg's socket could not be opened.
+    MediaFailed { leg: LegId },
+    /// What the recogniser's side heard on a leg.
+    Heard { leg: LegId, heard: Heard },
+
+    HangUp { tenant: TenantId, call: CallId, actor: String },
+    /// Begin no new calls; live ones go on.
+    Drain,
+    /// End every call now.
+    HangUpAll,
+}
+
+/// From the voice-activity and recognition side. Offsets are milliseconds on the leg's time base, which is the
+/// recording's too.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    VoiceStarted { at_ms: u32 },
+    VoicePaused { last_voiced_ms: u32, silence: Duration },
+    Recognised { request: RequestId, result: Result<String, NotHeard> },
+}
+
+/// A lead claimed for dialling, with all the gate needs to know of it.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub lead: Lead,
+    pub history: History,
+}
+
+/// A campaign with everything a call of it needs at hand.
+#[derive(Debug)]
+pub struct CampaignPlan {
+    pub tenant: TenantId,
+    pub campaign: Campaign,
+    pub template: Arc<CompiledTemplate>,
+    pub prompts: HashMap<PromptId, Arc<media::Prompt>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BeginRefused {
+    /// The balance no longer covers the reservation.
+    Balance,
+    /// The lead was taken back (deleted, suppressed) since it was claimed.
+    LeadGone,
+    /// The database could not commit; nothing was begun.
+    Unavailable,
+}
+
+/// Everything the call centre asks of the world.
+#[derive(Debug)]
+pub enum Effect {
+    Send(sip::Transmit),
+    Media { worker: u16, command: MediaCommand },
+    /// Cut this span from the leg's audio and recognise it.
+    Recognise {
+        leg: LegId,
+        request: RequestId,
+        from_ms: u32,
+        to_ms: u32,
+        is_final: bool,
+        language: Language,
+    },
+    /// The result is no longer wanted.
+    Abandon { leg: LegId, request: RequestId },
+    /// Claim up to so many due leads; answered by `Input::Claimed`.
+    Claim { tenant: TenantId, campaign: CampaignId, at_most: u16 },
+    Persist(Persist),
+    Notify(Notice),
+}
+
+/// For one media worker.
+#[derive(Debug)]
+pub enum MediaCommand {
+    /// Open the leg and the socket it lives on.
+    Open { leg: LegId, port: u16, ssrc: u32, sequence: u16, timestamp: u32 },
+    /// Start sending the leg's audio to the recogniser's side.
+    Listen { leg: LegId },
+    /// Start writing the leg's two channels into this file (below the recordings folder; the name is ours).
+    Record { leg: LegId, file: String },
+    /// Anything that needs no more than the worker.
+    Plain(media::Command),
+}
+
+/// Changes to keep. `Begin` is answered after its commit; the others are promises the writer keeps.
+#[derive(Clone, Debug)]
+pub enum Persist {
+    Begin(Box<Begin>),
+    Answered { tenant: TenantId, call: CallId, at: Wall },
+    Denied(Box<Denied>),
+    /// Claimed but not dialled: back to where it was.
+    Unclaim { tenant: TenantId, leads: Vec<LeadId> },
+    Finish(Box<Finish>),
+    Bound { tenant: TenantId, binding: sip::Binding },
+    Unbound { tenant: TenantId, aor: String, contact: String },
+}
+
+/// An outbound attempt and its reservation, durable before its INVITE leaves.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    pub call: CallId,
+    pub tenant: TenantId,
+    pub direction: Direction,
+    pub campaign: Option<CampaignId>,
+    pub lead: Option<LeadId>,
+    pub extension: Option<ExtensionId>,
+    pub trunk: Option<TrunkId>,
+    pub caller: String,
+    pub callee: E164,
+    pub at: Wall,
+    /// None where nothing is charged.
+    pub reservation: Option<Reservation>,
+}
+
+/// A lead the gate refused, and where that leaves it.
+#[derive(Clone, Debug)]
+pub struct Denied {
+    pub tenant: TenantId,
+    pub campaign: CampaignId,
+    pub lead: LeadId,
+    pub number: E164,
+    pub rule: Rule,
+    pub detail: String,
+    pub at: Wall,
+    pub next: Option<Wall>,
+    /// The lead's state from here on.
+    pub state: LeadState,
+}
+
+/// The end of a call: record, turns, grade, charge and lead outcome, one transaction, idempotent by call id.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    pub cdr: Cdr,
+    /// What was reserved at `Begin`; `cdr.charge` of it is settled, the rest released.
+    pub reserved: Money,
+    pub turns: Vec<TurnRecord>,
+    pub grade: Option<GradeRecord>,
+    pub labels: Vec<String>,
+    pub lead: Option<LeadUpdate>,
+    /// The callee asked never to be called again: suppress the number for the tenant.
+    pub opt_out: bool,
+    pub events: Vec<CallEvent>,
+}
+
+/// One line of the call's page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallEvent {
+    pub at: Wall,
+    pub kind: &'static str,
+    pub data: Value,
+}
+
+/// An event for people: the API's event stream, the terminal of the demo, the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    pub tenant: TenantId,
+    /// `call.created`, `extension.registered` … (conventions: API, events).
+    pub kind: &'static str,
+    pub occurred_at: Wall,
+    pub data: Value,
+}
