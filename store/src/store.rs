@@ -1,0 +1,46 @@
+//! The open store: what every module hangs its functions on.
+
+use crate::db::Db;
+use crate::error::StoreError;
+use crate::scope::{Actor, Platform};
+
+/// Cheap to clone. Its functions live in one module per aggregate; each takes `&Scope` (or `&Platform`) first.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) db: Db,
+}
+
+/// How long a page of a list may get.
+pub const MAX_PAGE: u32 = 500;
+
+/// One page of a list: rows, and what to ask for to get the next ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    pub rows: Vec<T>,
+    /// Opaque; `None` on the last page.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Keeps `limit` of the `limit + 1` rows that were read; the extra one only tells that there is more.
+    pub(crate) fn cut(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Page<T> {
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = if more { rows.last().map(cursor) } else { None };
+        Page { rows, next }
+    }
+}
+
+impl Store {
+    /// Opens and migrates the database at `sqlite:path` (or a plain path). The process that opens it is the evidence for the
+    /// `Platform` that comes with it: hand it only to the engine and to what looks up credentials.
+    pub async fn open(address: &str) -> Result<(Store, Platform), StoreError> {
+        let db = Db::open(address).await?;
+        Ok((Store { db }, Platform::mint(Actor::Engine)))
+    }
+
+    /// Finishes what runs and closes the database.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
