@@ -1,0 +1,1 @@
+//! Likeness of a sentence to known questions.
