@@ -1,7 +1,7 @@
 //! Where a worker's recogniser comes from. Weights are shared, working memory is not, and an abandoned request should stop
 //! burning its core: so each worker is given a recogniser of its own, made with the flag that tells it to give up.
 
-use crate::words::{Heard, Language, Recogniser, RecogniserError};
+use bots::{Heard, Language, Recogniser, RecogniserError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
