@@ -2,12 +2,15 @@
 
 use crate::db::Db;
 use crate::error::StoreError;
+use crate::lanes::{Bulk, Lanes};
 use crate::scope::{Actor, Platform};
+use std::sync::Arc;
 
 /// Cheap to clone. Its functions live in one module per aggregate; each takes `&Scope` (or `&Platform`) first.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) db: Db,
+    pub(crate) lanes: Arc<Lanes>,
 }
 
 /// How long a page of a list may get.
@@ -36,11 +39,18 @@ impl Store {
     /// `Platform` that comes with it: hand it only to the engine and to what looks up credentials.
     pub async fn open(address: &str) -> Result<(Store, Platform), StoreError> {
         let db = Db::open(address).await?;
-        Ok((Store { db }, Platform::mint(Actor::Engine)))
+        Ok((Store { db, lanes: Arc::default() }, Platform::mint(Actor::Engine)))
     }
 
     /// Finishes what runs and closes the database.
     pub async fn close(&self) {
         self.db.close().await;
+    }
+
+    /// A transaction of the bulk lane: one at a time, behind the calls that wait. Whoever takes it commits within 20 ms and
+    /// comes back for the next part.
+    pub(crate) async fn begin_bulk(&self) -> Result<Bulk, StoreError> {
+        let turn = self.lanes.bulk_turn().await;
+        Ok(Bulk::new(self.db.begin().await?, turn))
     }
 }

@@ -187,12 +187,15 @@ CREATE TABLE bindings (
     tenant_id   BLOB    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     aor         TEXT    NOT NULL,
     contact     TEXT    NOT NULL,
+    username    TEXT    NOT NULL,
     transport   TEXT    NOT NULL,
     local       TEXT    NOT NULL,
     remote      TEXT    NOT NULL,
-    user_agent  TEXT,
+    user_agent  TEXT    NOT NULL,
     -- Thousandths.
     q           INTEGER NOT NULL,
+    call_id     TEXT    NOT NULL,
+    cseq        INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, aor, contact)
 ) STRICT, WITHOUT ROWID;
@@ -251,9 +254,8 @@ CREATE TABLE campaigns (
     -- Null: the newest at start; fixed while running.
     template_version  INTEGER,
     trunk_id          BLOB    NOT NULL,
-    -- Null only on a trunk that forces its own number.
-    caller_number_id  BLOB,
-    -- Robot lines, robot hours, retry interval, attempts, unconnected count, language (dialer's plan).
+    caller_number_id  BLOB    NOT NULL,
+    -- JSON, dialer::Campaign; the columns beside it win.
     plan              TEXT    NOT NULL,
     version           INTEGER NOT NULL DEFAULT 1,
     created_at        INTEGER NOT NULL,
@@ -271,36 +273,43 @@ CREATE INDEX campaigns_running ON campaigns (state) WHERE state = 'running';
 CREATE TABLE leads (
     tenant_id           BLOB    NOT NULL REFERENCES tenants (id),
     id                  BLOB    NOT NULL,
+    -- Null while it is only listed.
     campaign_id         BLOB,
     batch               TEXT    NOT NULL DEFAULT '',
     name                TEXT    NOT NULL DEFAULT '',
     number              TEXT    NOT NULL,
     custom              TEXT    NOT NULL DEFAULT '{}',
-    -- idle (not in a queue) · queued (due_at says when) · claimed (handed to the node) · dialling (an attempt is open) ·
-    -- done (nothing left to do)
-    state               TEXT    NOT NULL DEFAULT 'idle'
-                        CHECK (state IN ('idle', 'queued', 'claimed', 'dialling', 'done')),
+    -- dialer::LeadStateKind; what the kind holds stands in due_at, call_id, rule and grade.
+    state               TEXT    NOT NULL DEFAULT 'listed' CHECK (state IN
+                        ('listed', 'queued', 'claimed', 'dialling', 'retry', 'done', 'suppressed', 'exhausted')),
+    -- When it may be claimed: queued and retry.
     due_at              INTEGER,
+    claimed_at          INTEGER,
+    call_id             BLOB,
+    rule                TEXT,
     attempts            INTEGER NOT NULL DEFAULT 0,
     unreached_in_a_row  INTEGER NOT NULL DEFAULT 0,
     last_attempt_at     INTEGER,
+    -- JSON, model::Disposition.
+    last_disposition    TEXT,
     last_call_id        BLOB,
-    last_grade          TEXT,
-    claimed_at          INTEGER,
+    grade               TEXT,
+    -- Retries keep the number the callee saw first.
+    caller_number_id    BLOB,
     created_at          INTEGER NOT NULL,
     updated_at          INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, campaign_id) REFERENCES campaigns (tenant_id, id),
-    CHECK (state IN ('idle', 'done') OR campaign_id IS NOT NULL),
-    CHECK (state <> 'queued' OR due_at IS NOT NULL)
+    CHECK (state NOT IN ('queued', 'retry') OR (campaign_id IS NOT NULL AND due_at IS NOT NULL)),
+    CHECK (state <> 'dialling' OR call_id IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX leads_once_per_campaign ON leads (tenant_id, campaign_id, number) WHERE campaign_id IS NOT NULL;
 CREATE UNIQUE INDEX leads_once_outside_campaigns ON leads (tenant_id, number) WHERE campaign_id IS NULL;
 CREATE INDEX leads_by_number ON leads (tenant_id, number);
 CREATE INDEX leads_by_batch ON leads (tenant_id, batch);
-CREATE INDEX leads_by_state ON leads (tenant_id, campaign_id, state, last_grade);
+CREATE INDEX leads_by_state ON leads (tenant_id, campaign_id, state, grade);
 -- The claim reads this one and nothing else.
-CREATE INDEX leads_due ON leads (tenant_id, campaign_id, due_at) WHERE state = 'queued';
+CREATE INDEX leads_due ON leads (tenant_id, campaign_id, due_at) WHERE state IN ('queued', 'retry');
 -- What a start has to look at, however many leads there are.
 CREATE INDEX leads_live ON leads (state) WHERE state IN ('claimed', 'dialling');
 
@@ -309,9 +318,10 @@ CREATE TABLE suppressed (
     tenant_id   BLOB    NOT NULL REFERENCES tenants (id),
     number      TEXT    NOT NULL,
     list_id     BLOB    NOT NULL,
-    -- manual | import | speech | key | sms | agent
+    -- dialer::OptOutBy: speech | key | sms | agent | import | api
     source      TEXT    NOT NULL,
-    reason      TEXT    NOT NULL DEFAULT '',
+    -- Proof of source: a call, a file and row, who asked.
+    note        TEXT    NOT NULL DEFAULT '',
     created_at  INTEGER NOT NULL,
     expires_at  INTEGER,
     PRIMARY KEY (tenant_id, number, list_id)
@@ -321,7 +331,7 @@ CREATE TABLE suppressed (
 CREATE TABLE platform_suppressed (
     number      TEXT    NOT NULL PRIMARY KEY,
     source      TEXT    NOT NULL,
-    reason      TEXT    NOT NULL DEFAULT '',
+    note        TEXT    NOT NULL DEFAULT '',
     created_at  INTEGER NOT NULL,
     expires_at  INTEGER
 ) STRICT, WITHOUT ROWID;
@@ -330,6 +340,7 @@ CREATE TABLE platform_suppressed (
 CREATE TABLE attempts (
     tenant_id          BLOB    NOT NULL REFERENCES tenants (id),
     call_id            BLOB    NOT NULL,
+    direction          TEXT    NOT NULL,
     campaign_id        BLOB,
     lead_id            BLOB,
     number             TEXT    NOT NULL,
@@ -342,8 +353,8 @@ CREATE TABLE attempts (
     -- The last moment the call is known to have lived.
     seen_at            INTEGER NOT NULL,
     ended_at           INTEGER,
-    -- answered | cancelled | refused | interrupted | an unreached cause
-    outcome            TEXT,
+    -- JSON, model::Disposition.
+    disposition        TEXT,
     grade              TEXT,
     -- The callee said no (grade D by refusal): starts refusal suppression.
     refused            INTEGER NOT NULL DEFAULT 0,
@@ -386,6 +397,7 @@ CREATE INDEX decisions_of_campaign ON decisions (tenant_id, campaign_id, allowed
 CREATE TABLE calls (
     tenant_id       BLOB    NOT NULL REFERENCES tenants (id),
     id              BLOB    NOT NULL,
+    -- robot | internal | outbound | inbound
     direction       TEXT    NOT NULL,
     caller          TEXT    NOT NULL,
     callee          TEXT    NOT NULL,
@@ -431,7 +443,8 @@ CREATE TABLE turns (
     text       TEXT    NOT NULL,
     from_ms    INTEGER NOT NULL,
     to_ms      INTEGER NOT NULL,
-    -- What matched, with its words and score (bots).
+    -- JSON, bots::Line, bots::Matched, bots::Decision.
+    line       TEXT,
     matched    TEXT,
     counted    INTEGER NOT NULL,
     decision   TEXT    NOT NULL,
@@ -452,9 +465,10 @@ CREATE TABLE grades (
     refusals            INTEGER NOT NULL,
     positives           INTEGER NOT NULL,
     questions           INTEGER NOT NULL,
+    unreached           TEXT,
     unreached_in_a_row  INTEGER NOT NULL,
-    -- JSON: positions of the turns it rests on, thresholds.
-    evidence            TEXT    NOT NULL DEFAULT '{}',
+    -- JSON, bots::Basis: the turns it rests on, with their audio offsets.
+    evidence            TEXT    NOT NULL DEFAULT '[]',
     PRIMARY KEY (tenant_id, call_id, rules_version),
     FOREIGN KEY (tenant_id, call_id) REFERENCES calls (tenant_id, id)
 ) STRICT, WITHOUT ROWID;

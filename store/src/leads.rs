@@ -1,0 +1,554 @@
+//! Leads: one number of a list each. Added by hand or by the thousand, listed, put into a campaign's queue, taken back.
+//!
+//! This module shows the house style of the others: rows are read by one function, SQL stands next to the function that
+//! owns it, every statement begins with the tenant, `begin` … `commit` bracket what belongs together.
+
+use crate::db::{Json, Row, Statement, Tx, assembled, sql};
+use crate::error::StoreError;
+use crate::ids::fresh;
+use crate::scope::Scope;
+use crate::store::{MAX_PAGE, Page, Store};
+use dialer::{LastAttempt, Lead, LeadState, LeadStateKind, Rule};
+use model::*;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// A lead as people see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeadRow {
+    pub lead: Lead,
+    /// Columns of the sheet that are none of ours.
+    pub custom: Map<String, Value>,
+    /// When it may be claimed, while it waits.
+    pub due: Option<Wall>,
+    pub last_call: Option<CallId>,
+    pub created_at: Wall,
+    pub updated_at: Wall,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewLead {
+    pub number: E164,
+    pub name: String,
+    pub custom: Map<String, Value>,
+}
+
+/// What an import does with a number that is already there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Name, batch and custom columns are taken from the sheet; where the lead stands is kept.
+    #[default]
+    Update,
+    /// Left alone and counted as rejected.
+    Reject,
+    /// Rejected too when any other campaign or list of the tenant has the number.
+    RejectInTenant,
+}
+
+/// `inserted + updated + rejected.len()` is the number of rows that were handed in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    pub inserted: u64,
+    pub updated: u64,
+    /// Positions, in the order handed in, of rows whose number was already there.
+    pub duplicates: Vec<usize>,
+}
+
+/// Every part that is set must hold.
+#[derive(Clone, Debug, Default)]
+pub struct LeadFilter {
+    pub campaign: Option<CampaignId>,
+    pub state: Option<LeadStateKind>,
+    pub grade: Option<Grade>,
+    pub batch: Option<String>,
+    /// Begins the number, or stands anywhere in the name.
+    pub search: Option<String>,
+}
+
+/// Which leads are put into a queue.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    Leads(Vec<LeadId>),
+    Batch(String),
+    /// Of this campaign, all that are listed.
+    Campaign(CampaignId),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enqueued {
+    pub queued: u64,
+    /// Already waiting, live, or their number is in this campaign by another row.
+    pub skipped: u64,
+}
+
+/// How a campaign stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub states: HashMap<&'static str, u64>,
+    /// Of leads with a graded attempt.
+    pub grades: HashMap<Grade, u64>,
+    /// Leads that wait now, by the rule that last denied them… counted over decisions.
+    pub denied: HashMap<String, u64>,
+    /// The earliest moment a waiting lead is due.
+    pub next_due: Option<Wall>,
+}
+
+/// Rows of one INSERT: few enough for a statement of reasonable size, many enough to be worth it.
+const ROWS: usize = 200;
+/// How long a bulk transaction may hold the writing connection.
+const BULK: Duration = Duration::from_millis(20);
+
+impl Store {
+    /// `Conflict{number}` when the campaign (or the list outside campaigns) has the number.
+    pub async fn add_lead(
+        &self,
+        scope: &Scope,
+        campaign: Option<CampaignId>,
+        batch: &str,
+        lead: &NewLead,
+        now: Wall,
+    ) -> Result<LeadId, StoreError> {
+        let mut tx = self.db.begin().await?;
+        known_campaign(&mut tx, scope, campaign).await?;
+        let id: LeadId = fresh();
+        sql("INSERT INTO leads (tenant_id, id, campaign_id, batch, name, number, custom, state, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'listed', $8, $8)")
+            .bind(scope.tenant())
+            .bind(id)
+            .bind(campaign)
+            .bind(batch)
+            .bind(&lead.name)
+            .bind(&lead.number)
+            .bind(Json(&lead.custom))
+            .bind(now)
+            .run(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds many, in short transactions of the bulk lane, so that calls are written in between. What was added stays when a
+    /// later part fails; running the same import again finishes it.
+    pub async fn import_leads(
+        &self,
+        scope: &Scope,
+        campaign: Option<CampaignId>,
+        batch: &str,
+        leads: &[NewLead],
+        duplicates: Duplicates,
+        now: Wall,
+    ) -> Result<Imported, StoreError> {
+        let mut imported = Imported::default();
+        let mut chunks = leads.chunks(ROWS).enumerate().peekable();
+        while chunks.peek().is_some() {
+            let mut tx = self.begin_bulk().await?;
+            known_campaign(&mut tx, scope, campaign).await?;
+            let begun = Instant::now();
+            let mut part = Imported::default();
+            while begun.elapsed() < BULK
+                && let Some((n, chunk)) = chunks.next()
+            {
+                let list = List { scope, campaign, batch, now };
+                import_chunk(&mut tx, &list, n * ROWS, chunk, duplicates, &mut part).await?;
+            }
+            tx.commit().await?;
+            imported.inserted += part.inserted;
+            imported.updated += part.updated;
+            imported.duplicates.append(&mut part.duplicates);
+        }
+        imported.duplicates.sort_unstable();
+        Ok(imported)
+    }
+
+    pub async fn lead(&self, scope: &Scope, id: LeadId) -> Result<LeadRow, StoreError> {
+        let row = sql("SELECT * FROM leads WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(id)
+            .one(&self.db)
+            .await?;
+        read(&row)
+    }
+
+    /// Newest first. The cursor is the last id of the page before.
+    pub async fn leads(
+        &self,
+        scope: &Scope,
+        filter: &LeadFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<LeadRow>, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let mut list = sql("SELECT * FROM leads WHERE tenant_id = $1").bind(scope.tenant());
+        if let Some(campaign) = filter.campaign {
+            list = list.and("AND campaign_id = ?", campaign);
+        }
+        if let Some(state) = filter.state {
+            list = list.and("AND state = ?", state.code());
+        }
+        if let Some(grade) = filter.grade {
+            list = list.and("AND grade = ?", grade);
+        }
+        if let Some(batch) = &filter.batch {
+            list = list.and("AND batch = ?", batch);
+        }
+        if let Some(text) = &filter.search {
+            list = list.and("AND (number LIKE ? ESCAPE '!'", number_pattern(text));
+            list = list.and("OR name LIKE ? ESCAPE '!')", format!("%{}%", escaped(text)));
+        }
+        if let Some(cursor) = cursor {
+            let last: LeadId = cursor.parse().map_err(|_| StoreError::Invalid { field: "cursor" })?;
+            list = list.and("AND id < ?", last);
+        }
+        let rows = list.and("ORDER BY id DESC LIMIT ?", limit + 1).all(&self.db).await?;
+        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(rows, limit, |row| row.lead.id.to_string()))
+    }
+
+    /// Name, batch and custom columns. Where it stands is changed by calls and by `enqueue`.
+    pub async fn edit_lead(
+        &self,
+        scope: &Scope,
+        id: LeadId,
+        name: &str,
+        batch: &str,
+        custom: &Map<String, Value>,
+        now: Wall,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        sql("UPDATE leads SET name = $3, batch = $4, custom = $5, updated_at = $6 WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(id)
+            .bind(name)
+            .bind(batch)
+            .bind(Json(custom))
+            .bind(now)
+            .run_one(&mut tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Calls and decisions stay; the number is gone from the list. A live lead is `WrongState`.
+    pub async fn delete_lead(&self, scope: &Scope, id: LeadId) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        settled(&mut tx, scope, id).await?;
+        sql("DELETE FROM leads WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(id)
+            .run_one(&mut tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// 加入呼叫: puts leads into the campaign's queue, due at once. A lead that has ended begins a new run.
+    pub async fn enqueue(
+        &self,
+        scope: &Scope,
+        campaign: CampaignId,
+        selection: &Selection,
+        now: Wall,
+    ) -> Result<Enqueued, StoreError> {
+        let mut tx = self.begin_bulk().await?;
+        known_campaign(&mut tx, scope, Some(campaign)).await?;
+        let mut done = Enqueued::default();
+        match selection {
+            Selection::Leads(ids) => {
+                for id in ids {
+                    let found = sql("SELECT 1 AS n FROM leads WHERE tenant_id = $1 AND id = $2")
+                        .bind(scope.tenant())
+                        .bind(*id)
+                        .optional(&mut *tx)
+                        .await?;
+                    found.ok_or(StoreError::NotFound)?;
+                    let queued = queueing("AND l.id = ?", *id, scope, campaign, now).run(&mut tx).await?;
+                    done.queued += queued;
+                    done.skipped += 1 - queued.min(1);
+                }
+            }
+            Selection::Batch(batch) => {
+                let all = sql("SELECT COUNT(*) AS n FROM leads WHERE tenant_id = $1 AND batch = $2")
+                    .bind(scope.tenant())
+                    .bind(batch)
+                    .one(&mut *tx)
+                    .await?
+                    .get::<u64>("n")?;
+                done.queued = queueing(BATCH, batch, scope, campaign, now).run(&mut tx).await?;
+                done.skipped = all.saturating_sub(done.queued);
+            }
+            Selection::Campaign(from) => {
+                let piece = "AND l.state = 'listed' AND l.campaign_id = ?";
+                done.queued = queueing(piece, *from, scope, campaign, now).run(&mut tx).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(done)
+    }
+
+    /// Back to the list: it is not dialled until it is enqueued again. A live lead is `WrongState`.
+    pub async fn take_back(&self, scope: &Scope, id: LeadId, now: Wall) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        settled(&mut tx, scope, id).await?;
+        sql("UPDATE leads SET state = 'listed', due_at = NULL, rule = NULL, updated_at = $3 \
+             WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(id)
+            .bind(now)
+            .run_one(&mut tx)
+            .await?;
+        tx.commit().await
+    }
+
+    pub async fn progress(&self, scope: &Scope, campaign: CampaignId) -> Result<Progress, StoreError> {
+        let mut progress = Progress::default();
+        let bound = |statement: Statement| statement.bind(scope.tenant()).bind(campaign);
+        let counts = bound(sql(
+            "SELECT state, grade, COUNT(*) AS n FROM leads WHERE tenant_id = $1 AND campaign_id = $2 GROUP BY state, grade",
+        ));
+        for row in counts.all(&self.db).await? {
+            let n: u64 = row.get("n")?;
+            *progress.states.entry(kind(&row)?.code()).or_default() += n;
+            if let Some(grade) = row.get::<Option<Grade>>("grade")? {
+                *progress.grades.entry(grade).or_default() += n;
+            }
+        }
+        let denied = bound(sql(
+            "SELECT rule, COUNT(*) AS n FROM decisions \
+             WHERE tenant_id = $1 AND campaign_id = $2 AND allowed = FALSE GROUP BY rule",
+        ));
+        for row in denied.all(&self.db).await? {
+            progress.denied.insert(row.get("rule")?, row.get("n")?);
+        }
+        let due = bound(sql(
+            "SELECT MIN(due_at) AS due FROM leads \
+             WHERE tenant_id = $1 AND campaign_id = $2 AND state IN ('queued', 'retry')",
+        ));
+        progress.next_due = due.one(&self.db).await?.get("due")?;
+        Ok(progress)
+    }
+}
+
+/// Where imported rows go.
+struct List<'a> {
+    scope: &'a Scope,
+    campaign: Option<CampaignId>,
+    batch: &'a str,
+    now: Wall,
+}
+
+async fn import_chunk(
+    tx: &mut Tx,
+    list: &List<'_>,
+    offset: usize,
+    chunk: &[NewLead],
+    duplicates: Duplicates,
+    imported: &mut Imported,
+) -> Result<(), StoreError> {
+    let mut elsewhere = std::collections::HashSet::new();
+    if duplicates == Duplicates::RejectInTenant {
+        let numbers = chunk.iter().map(|lead| &lead.number);
+        for row in among("SELECT number FROM leads WHERE tenant_id = $1 AND number IN", list.scope, numbers).all(&mut *tx).await? {
+            elsewhere.insert(row.get::<String>("number")?);
+        }
+    }
+    // The last of equal numbers wins within a chunk, as it does across chunks.
+    let mut last: HashMap<&str, usize> = HashMap::new();
+    for (n, lead) in chunk.iter().enumerate() {
+        last.insert(lead.number.as_str(), n);
+    }
+    let mut first_seen = std::collections::HashSet::new();
+    let mut insert = assembled(
+        "INSERT INTO leads (tenant_id, id, campaign_id, batch, name, number, custom, state, created_at, updated_at) VALUES"
+            .into(),
+    );
+    let mut minted: HashMap<LeadId, usize> = HashMap::new();
+    for (n, lead) in chunk.iter().enumerate() {
+        let repeated = !first_seen.insert(lead.number.as_str());
+        if elsewhere.contains(lead.number.as_str()) || (repeated && duplicates != Duplicates::Update) {
+            imported.duplicates.push(offset + n);
+            continue;
+        }
+        if repeated {
+            imported.updated += 1;
+            continue;
+        }
+        let winner = match duplicates {
+            Duplicates::Update => &chunk[last[lead.number.as_str()]],
+            _ => lead,
+        };
+        let id: LeadId = fresh();
+        let open = if minted.is_empty() { "(?," } else { ", (?," };
+        insert = insert
+            .and(open, list.scope.tenant())
+            .and("?,", id)
+            .and("?,", list.campaign)
+            .and("?,", list.batch)
+            .and("?,", &winner.name)
+            .and("?,", &winner.number)
+            .and("?, 'listed',", Json(&winner.custom))
+            .and("?,", list.now)
+            .and("?)", list.now);
+        minted.insert(id, offset + n);
+    }
+    if minted.is_empty() {
+        return Ok(());
+    }
+    insert = insert.then(match list.campaign {
+        Some(_) => "ON CONFLICT (tenant_id, campaign_id, number) WHERE campaign_id IS NOT NULL",
+        None => "ON CONFLICT (tenant_id, number) WHERE campaign_id IS NULL",
+    });
+    insert = insert.then(match duplicates {
+        Duplicates::Update => {
+            "DO UPDATE SET name = excluded.name, batch = excluded.batch, custom = excluded.custom, \
+             updated_at = excluded.updated_at"
+        }
+        Duplicates::Reject | Duplicates::RejectInTenant => "DO NOTHING",
+    });
+    for row in insert.then("RETURNING id").all(&mut *tx).await? {
+        // A row that was there before keeps its id.
+        match minted.remove(&row.get("id")?) {
+            Some(_) => imported.inserted += 1,
+            None => imported.updated += 1,
+        }
+    }
+    if duplicates != Duplicates::Update {
+        imported.duplicates.extend(minted.into_values());
+    }
+    Ok(())
+}
+
+/// `… IN ($2, $3, …)` for the numbers, after the tenant.
+pub(crate) fn among<'a>(
+    text: &'static str,
+    scope: &Scope,
+    numbers: impl Iterator<Item = &'a E164>,
+) -> Statement {
+    let mut statement = sql(text).bind(scope.tenant()).then("(");
+    let mut piece = "?";
+    for number in numbers {
+        statement = statement.and(piece, number);
+        piece = ", ?";
+    }
+    if piece == "?" { statement.then("NULL)") } else { statement.then(")") }
+}
+
+/// Moves what may be queued into the campaign's queue. A number that already stands in the campaign by another row stays out.
+fn queueing(
+    which: &'static str,
+    value: impl Into<crate::db::Value>,
+    scope: &Scope,
+    campaign: CampaignId,
+    now: Wall,
+) -> Statement {
+    sql("UPDATE leads AS l SET campaign_id = $2, state = 'queued', due_at = $3, attempts = 0, rule = NULL, updated_at = $3 \
+         WHERE l.tenant_id = $1 AND l.state IN ('listed', 'done', 'exhausted', 'suppressed') \
+         AND (l.campaign_id = $2 OR NOT EXISTS (SELECT 1 FROM leads AS other \
+              WHERE other.tenant_id = $1 AND other.campaign_id = $2 AND other.number = l.number))")
+    .bind(scope.tenant())
+    .bind(campaign)
+    .bind(now)
+    .and(which, value)
+}
+
+/// Of rows of one batch with the same number, one.
+const BATCH: &str = "AND l.batch = ? AND NOT EXISTS (SELECT 1 FROM leads AS twin \
+     WHERE twin.tenant_id = $1 AND twin.number = l.number AND twin.batch = l.batch AND twin.id < l.id \
+     AND twin.state IN ('listed', 'done', 'exhausted', 'suppressed'))";
+
+/// That the campaign is this tenant's.
+pub(crate) async fn known_campaign(
+    tx: &mut Tx,
+    scope: &Scope,
+    campaign: Option<CampaignId>,
+) -> Result<(), StoreError> {
+    let Some(campaign) = campaign else { return Ok(()) };
+    sql("SELECT 1 AS n FROM campaigns WHERE tenant_id = $1 AND id = $2")
+        .bind(scope.tenant())
+        .bind(campaign)
+        .one(tx)
+        .await
+        .map(drop)
+}
+
+/// That the lead is there, and neither claimed nor on the phone.
+async fn settled(tx: &mut Tx, scope: &Scope, id: LeadId) -> Result<(), StoreError> {
+    let row = sql("SELECT state FROM leads WHERE tenant_id = $1 AND id = $2")
+        .bind(scope.tenant())
+        .bind(id)
+        .one(tx)
+        .await?;
+    match kind(&row)? {
+        LeadStateKind::Claimed => Err(StoreError::WrongState { state: "claimed" }),
+        LeadStateKind::Dialling => Err(StoreError::WrongState { state: "dialling" }),
+        _ => Ok(()),
+    }
+}
+
+fn kind(row: &Row) -> Result<LeadStateKind, StoreError> {
+    LeadStateKind::from_code(&row.get::<String>("state")?).ok_or(StoreError::Damaged("a lead's state"))
+}
+
+fn state(row: &Row) -> Result<LeadState, StoreError> {
+    let damaged = StoreError::Damaged("a lead's state");
+    let grade = |row: &Row| row.get::<Option<Grade>>("grade");
+    Ok(match kind(row)? {
+        LeadStateKind::Listed => LeadState::Listed,
+        LeadStateKind::Queued => LeadState::Queued,
+        LeadStateKind::Claimed => LeadState::Claimed,
+        LeadStateKind::Dialling => LeadState::Dialling { call: row.get("call_id")? },
+        LeadStateKind::Retry => LeadState::Retry { due: row.get("due_at")? },
+        LeadStateKind::Done => LeadState::Done { grade: grade(row)?.ok_or(damaged)? },
+        LeadStateKind::Exhausted => LeadState::Exhausted { grade: grade(row)?.ok_or(damaged)? },
+        LeadStateKind::Suppressed => LeadState::Suppressed { rule: rule(row)?.ok_or(damaged)? },
+    })
+}
+
+fn rule(row: &Row) -> Result<Option<Rule>, StoreError> {
+    Ok(row.get::<Option<String>>("rule")?.and_then(|code| Rule::from_code(&code)))
+}
+
+pub(crate) fn read_lead(row: &Row) -> Result<Lead, StoreError> {
+    let last = match row.get::<Option<Wall>>("last_attempt_at")? {
+        Some(at) => row.maybe_json("last_disposition")?.map(|disposition| LastAttempt { at, disposition }),
+        None => None,
+    };
+    Ok(Lead {
+        id: row.get("id")?,
+        tenant: row.get("tenant_id")?,
+        campaign: row.get("campaign_id")?,
+        number: row.get("number")?,
+        name: row.get("name")?,
+        batch: row.get("batch")?,
+        state: state(row)?,
+        attempts: row.get("attempts")?,
+        unreached_in_a_row: row.get("unreached_in_a_row")?,
+        last,
+        grade: row.get("grade")?,
+        caller: row.get("caller_number_id")?,
+    })
+}
+
+fn read(row: &Row) -> Result<LeadRow, StoreError> {
+    Ok(LeadRow {
+        lead: read_lead(row)?,
+        custom: row.json("custom")?,
+        due: row.get("due_at")?,
+        last_call: row.get("last_call_id")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+/// For LIKE … ESCAPE '!': what people type is text, not a pattern.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
+}
+
+/// Numbers are searched from their beginning (an index serves that), with or without the country code.
+pub(crate) fn number_pattern(text: &str) -> String {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    match (digits.is_empty(), text.trim_start().starts_with('+')) {
+        (true, _) => "!".repeat(2),
+        (false, true) => format!("+{digits}%"),
+        (false, false) => format!("%{digits}%"),
+    }
+}
