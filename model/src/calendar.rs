@@ -71,6 +71,11 @@ impl Calendar {
         }) || self.of_day(yesterday).any(|s| s.from > s.to && minute < s.to)
     }
 
+    /// The local date is one of the holidays.
+    pub fn holiday(&self, at: Wall, zone: Zone) -> bool {
+        self.holidays.contains(&at.utc().with_timezone(&zone).date_naive())
+    }
+
     fn of_day(&self, date: NaiveDate) -> impl Iterator<Item = &Span> {
         let day = DAYS[date.weekday().num_days_from_monday() as usize];
         let closed = self.holidays.contains(&date);

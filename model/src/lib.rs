@@ -21,6 +21,6 @@ pub use id::{
     CallId, CallerNumberId, CampaignId, ExtensionId, LeadId, LegId, Minter, PlayId, PromptId,
     RequestId, TemplateId, TenantId, TrunkId, UserId,
 };
-pub use money::Money;
+pub use money::{Currency, Money};
 pub use number::{E164, NumberError, Zone};
 pub use time::{Mono, Now, Wall};

@@ -43,3 +43,27 @@ impl fmt::Display for Money {
         write!(f, "{sign}{}.{:02}", abs / 100, abs % 100)
     }
 }
+
+/// A tenant has one currency for good; amounts of two are never added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Currency {
+    #[default]
+    Cny,
+    Hkd,
+    Usd,
+}
+
+impl Currency {
+    /// ISO 4217.
+    pub fn code(self) -> &'static str {
+        match self {
+            Currency::Cny => "CNY",
+            Currency::Hkd => "HKD",
+            Currency::Usd => "USD",
+        }
+    }
+    pub fn from_code(code: &str) -> Option<Currency> {
+        [Currency::Cny, Currency::Hkd, Currency::Usd].into_iter().find(|known| known.code() == code)
+    }
+}

@@ -89,3 +89,33 @@ pub struct Now {
     pub mono: Mono,
     pub wall: Wall,
 }
+
+/// Serde for a `Duration` that is stored and served in whole seconds: `#[serde(with = "model::time::seconds")]`. What is
+/// under a second is dropped.
+pub mod seconds {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(value.as_secs())
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_secs)
+    }
+
+    /// The same for an `Option<Duration>`; absent is `null`.
+    pub mod option {
+        use serde::{Deserialize, Deserializer, Serializer};
+        use std::time::Duration;
+
+        pub fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(value) => to.serialize_some(&value.as_secs()),
+                None => to.serialize_none(),
+            }
+        }
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(from)?.map(Duration::from_secs))
+        }
+    }
+}
