@@ -53,14 +53,32 @@ pub struct Readiness {
 /// A question to the node thread.
 #[derive(Debug)]
 pub enum Question {
-    Registrations { tenant: TenantId, reply: oneshot::Sender<Vec<RegistrationView>> },
-    LiveCalls { tenant: TenantId, reply: oneshot::Sender<Vec<LiveCallView>> },
-    HangUp { tenant: TenantId, call: CallId, actor: String, reply: oneshot::Sender<bool> },
+    Registrations {
+        tenant: TenantId,
+        reply: oneshot::Sender<Vec<RegistrationView>>,
+    },
+    LiveCalls {
+        tenant: TenantId,
+        reply: oneshot::Sender<Vec<LiveCallView>>,
+    },
+    HangUp {
+        tenant: TenantId,
+        call: CallId,
+        actor: String,
+        reply: oneshot::Sender<bool>,
+    },
     /// The tenant's configuration changed: load its directory again.
-    Changed { tenant: TenantId },
+    Changed {
+        tenant: TenantId,
+    },
     /// A campaign was started, paused, finished or edited.
-    CampaignChanged { tenant: TenantId, campaign: CampaignId },
-    Ready { reply: oneshot::Sender<Readiness> },
+    CampaignChanged {
+        tenant: TenantId,
+        campaign: CampaignId,
+    },
+    Ready {
+        reply: oneshot::Sender<Readiness>,
+    },
 }
 
 /// The engine, as the API sees it. Cheap to clone. When the engine is gone, questions answer as if nothing were there.
@@ -72,10 +90,23 @@ pub struct Handle {
 
 impl Handle {
     /// The handle and the end that answers it. Tests of the API hold the other end themselves.
-    pub fn new(bound: usize) -> (Handle, mpsc::Receiver<Question>, broadcast::Sender<Arc<Notice>>) {
+    pub fn new(
+        bound: usize,
+    ) -> (
+        Handle,
+        mpsc::Receiver<Question>,
+        broadcast::Sender<Arc<Notice>>,
+    ) {
         let (questions, receiver) = mpsc::channel(bound);
         let (events, _) = broadcast::channel(bound.max(1024));
-        (Handle { questions, events: events.clone() }, receiver, events)
+        (
+            Handle {
+                questions,
+                events: events.clone(),
+            },
+            receiver,
+            events,
+        )
     }
 
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Question) -> Option<T> {
@@ -85,16 +116,27 @@ impl Handle {
     }
 
     pub async fn registrations(&self, tenant: TenantId) -> Vec<RegistrationView> {
-        self.ask(|reply| Question::Registrations { tenant, reply }).await.unwrap_or_default()
+        self.ask(|reply| Question::Registrations { tenant, reply })
+            .await
+            .unwrap_or_default()
     }
 
     pub async fn live_calls(&self, tenant: TenantId) -> Vec<LiveCallView> {
-        self.ask(|reply| Question::LiveCalls { tenant, reply }).await.unwrap_or_default()
+        self.ask(|reply| Question::LiveCalls { tenant, reply })
+            .await
+            .unwrap_or_default()
     }
 
     /// False when the tenant has no such live call.
     pub async fn hang_up(&self, tenant: TenantId, call: CallId, actor: String) -> bool {
-        self.ask(|reply| Question::HangUp { tenant, call, actor, reply }).await.unwrap_or(false)
+        self.ask(|reply| Question::HangUp {
+            tenant,
+            call,
+            actor,
+            reply,
+        })
+        .await
+        .unwrap_or(false)
     }
 
     pub async fn changed(&self, tenant: TenantId) {
@@ -102,7 +144,10 @@ impl Handle {
     }
 
     pub async fn campaign_changed(&self, tenant: TenantId, campaign: CampaignId) {
-        self.questions.send(Question::CampaignChanged { tenant, campaign }).await.ok();
+        self.questions
+            .send(Question::CampaignChanged { tenant, campaign })
+            .await
+            .ok();
     }
 
     pub fn events(&self) -> broadcast::Receiver<Arc<Notice>> {
@@ -110,11 +155,13 @@ impl Handle {
     }
 
     pub async fn ready(&self) -> Readiness {
-        self.ask(|reply| Question::Ready { reply }).await.unwrap_or(Readiness {
-            ready: false,
-            draining: true,
-            speech: "the engine has stopped".into(),
-            calls: 0,
-        })
+        self.ask(|reply| Question::Ready { reply })
+            .await
+            .unwrap_or(Readiness {
+                ready: false,
+                draining: true,
+                speech: "the engine has stopped".into(),
+                calls: 0,
+            })
     }
 }

@@ -3,7 +3,9 @@
 
 use crate::number::Zone;
 use crate::time::Wall;
-use chrono::{Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
+use chrono::{
+    Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Timelike,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,12 +55,17 @@ impl Calendar {
     /// The same span every day.
     pub fn daily(from: u16, to: u16) -> Calendar {
         let spans = DAYS.into_iter().map(|day| Span { day, from, to }).collect();
-        Calendar { spans, holidays: Vec::new() }
+        Calendar {
+            spans,
+            holidays: Vec::new(),
+        }
     }
 
     /// Spans are within a day's minutes and never empty.
     pub fn valid(&self) -> bool {
-        self.spans.iter().all(|s| s.from < 1440 && s.to <= 1440 && s.from != s.to)
+        self.spans
+            .iter()
+            .all(|s| s.from < 1440 && s.to <= 1440 && s.from != s.to)
     }
 
     pub fn open(&self, at: Wall, zone: Zone) -> bool {
@@ -67,13 +74,20 @@ impl Calendar {
         let today = local.date_naive();
         let yesterday = today - Days::new(1);
         self.of_day(today).any(|s| {
-            if s.from < s.to { (s.from..s.to).contains(&minute) } else { minute >= s.from }
-        }) || self.of_day(yesterday).any(|s| s.from > s.to && minute < s.to)
+            if s.from < s.to {
+                (s.from..s.to).contains(&minute)
+            } else {
+                minute >= s.from
+            }
+        }) || self
+            .of_day(yesterday)
+            .any(|s| s.from > s.to && minute < s.to)
     }
 
     /// The local date is one of the holidays.
     pub fn holiday(&self, at: Wall, zone: Zone) -> bool {
-        self.holidays.contains(&at.utc().with_timezone(&zone).date_naive())
+        self.holidays
+            .contains(&at.utc().with_timezone(&zone).date_naive())
     }
 
     fn of_day(&self, date: NaiveDate) -> impl Iterator<Item = &Span> {
@@ -90,27 +104,55 @@ impl Calendar {
         let first = at.utc().with_timezone(&zone).date_naive();
         (0..400).find_map(|n| {
             let date = first + Days::new(n);
-            self.of_day(date)
-                .filter_map(|s| instant(date, s.from, zone))
-                .filter(|start| *start > at && self.open(*start, zone))
+            let starts = self
+                .of_day(date)
+                .flat_map(|s| instants(date, s.from, zone))
+                .flatten();
+            // Set back, the clock may land inside a span that had ended.
+            starts
+                .chain(change(date, zone))
+                .filter(|moment| *moment > at && self.open(*moment, zone))
                 .min()
         })
     }
 }
 
-/// A local minute as a moment; inside a daylight-saving gap, the first minute after it; when it occurs twice, the first.
-fn instant(date: NaiveDate, minute: u16, zone: Zone) -> Option<Wall> {
-    let time = NaiveTime::from_hms_opt(u32::from(minute) / 60, u32::from(minute) % 60, 0)?;
+/// When the clocks change during this local date, if they do.
+fn change(date: NaiveDate, zone: Zone) -> Option<Wall> {
+    let midnight = |date| instants(date, 0, zone)[0];
+    let (mut before, mut after) = (midnight(date)?.0, midnight(date + Days::new(1))?.0);
+    let offset = |ms| Wall(ms).utc().with_timezone(&zone).offset().fix();
+    let old = offset(before);
+    if old == offset(after) {
+        return None;
+    }
+    while after - before > 1 {
+        let middle = before + (after - before) / 2;
+        if offset(middle) == old {
+            before = middle
+        } else {
+            after = middle
+        }
+    }
+    Some(Wall(after))
+}
+
+/// A local minute as moments: one; inside a daylight-saving gap, the first minute after it; when it occurs twice, both.
+fn instants(date: NaiveDate, minute: u16, zone: Zone) -> [Option<Wall>; 2] {
+    let Some(time) = NaiveTime::from_hms_opt(u32::from(minute) / 60, u32::from(minute) % 60, 0)
+    else {
+        return [None, None];
+    };
+    let wall = |t: chrono::DateTime<Zone>| Some(Wall::from_millis(t.timestamp_millis()));
     let mut local = NaiveDateTime::new(date, time);
     for _ in 0..240 {
         match zone.from_local_datetime(&local) {
-            LocalResult::Single(t) | LocalResult::Ambiguous(t, _) => {
-                return Some(Wall::from_millis(t.timestamp_millis()));
-            }
+            LocalResult::Single(t) => return [wall(t), None],
+            LocalResult::Ambiguous(t, u) => return [wall(t), wall(u)],
             LocalResult::None => local += chrono::Duration::minutes(1),
         }
     }
-    None
+    [None, None]
 }
 
 #[cfg(test)]
@@ -118,7 +160,11 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> Wall {
-        Wall::from_millis(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis())
+        Wall::from_millis(
+            chrono::DateTime::parse_from_rfc3339(text)
+                .unwrap()
+                .timestamp_millis(),
+        )
     }
     const SHANGHAI: Zone = chrono_tz::Asia::Shanghai;
 
@@ -137,7 +183,9 @@ mod tests {
     #[test]
     fn a_span_over_midnight_runs_out_on_a_holiday_but_does_not_start_on_one() {
         let mut night = Calendar::daily(22 * 60, 2 * 60);
-        night.holidays.push(NaiveDate::from_ymd_opt(2026, 10, 1).unwrap());
+        night
+            .holidays
+            .push(NaiveDate::from_ymd_opt(2026, 10, 1).unwrap());
         assert!(night.open(at("2026-10-01T01:30:00+08:00"), SHANGHAI));
         assert!(!night.open(at("2026-10-01T22:30:00+08:00"), SHANGHAI));
         assert!(!night.open(at("2026-10-02T01:30:00+08:00"), SHANGHAI));
@@ -155,7 +203,66 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_set_back_into_a_span_opens_it_again() {
+        // London 2026-10-25: 02:00 summer time becomes 01:00 again, at 01:00 UTC.
+        let london = chrono_tz::Europe::London;
+        let early = Calendar::daily(30, 90);
+        assert!(!early.open(at("2026-10-25T00:45:00Z"), london));
+        assert_eq!(
+            early.next_open(at("2026-10-25T00:45:00Z"), london),
+            Some(at("2026-10-25T01:00:00Z"))
+        );
+        let late = Calendar::daily(90, 110);
+        assert_eq!(
+            late.next_open(at("2026-10-25T00:55:00Z"), london),
+            Some(at("2026-10-25T01:30:00Z"))
+        );
+    }
+
+    #[test]
+    fn the_next_opening_is_the_first_open_minute_of_a_brute_force() {
+        let span = |day, from, to| Span { day, from, to };
+        let odd = Calendar {
+            spans: vec![
+                span(Weekday::Sat, 1380, 45),
+                span(Weekday::Sun, 60, 75),
+                span(Weekday::Sun, 110, 125),
+                span(Weekday::Mon, 1430, 1440),
+            ],
+            holidays: vec![NaiveDate::from_ymd_opt(2026, 10, 26).unwrap()],
+        };
+        // Both changes of the year where there are any; Havana and Beirut change at midnight, Lord Howe by half an hour.
+        let zones = [
+            chrono_tz::Europe::London,
+            chrono_tz::America::New_York,
+            chrono_tz::America::Havana,
+            chrono_tz::Asia::Beirut,
+            chrono_tz::Australia::Lord_Howe,
+            SHANGHAI,
+        ];
+        for zone in zones {
+            for month in ["03", "04", "10", "11"] {
+                let first = at(&format!("2026-{month}-01T00:00:00Z"));
+                let minutes = 33 * 24 * 60;
+                let minute = |n: i64| Wall(first.0 + n * 60_000);
+                let mut expected = None;
+                for n in (0..minutes).rev() {
+                    if odd.open(minute(n), zone) {
+                        expected = Some(minute(n));
+                    }
+                    if n < minutes - 8 * 24 * 60 && n % 7 == 0 {
+                        assert_eq!(odd.next_open(minute(n), zone), expected, "{zone} {n}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn no_spans_is_never() {
-        assert_eq!(Calendar::default().next_open(at("2026-11-21T08:00:00Z"), SHANGHAI), None);
+        assert_eq!(
+            Calendar::default().next_open(at("2026-11-21T08:00:00Z"), SHANGHAI),
+            None
+        );
     }
 }

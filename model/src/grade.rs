@@ -44,7 +44,9 @@ impl Grade {
         }
     }
     pub fn from_letter(letter: char) -> Option<Grade> {
-        Grade::ALL.into_iter().find(|grade| grade.letter() == letter.to_ascii_uppercase())
+        Grade::ALL
+            .into_iter()
+            .find(|grade| grade.letter() == letter.to_ascii_uppercase())
     }
 }
 

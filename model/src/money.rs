@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Neg;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Money(pub i64);
 
@@ -21,7 +23,10 @@ impl Money {
         self.0.checked_sub(other.0).map(Money)
     }
     pub fn checked_times(self, n: u64) -> Option<Money> {
-        i64::try_from(n).ok().and_then(|n| self.0.checked_mul(n)).map(Money)
+        i64::try_from(n)
+            .ok()
+            .and_then(|n| self.0.checked_mul(n))
+            .map(Money)
     }
     pub fn is_positive(self) -> bool {
         self.0 > 0
@@ -64,6 +69,8 @@ impl Currency {
         }
     }
     pub fn from_code(code: &str) -> Option<Currency> {
-        [Currency::Cny, Currency::Hkd, Currency::Usd].into_iter().find(|known| known.code() == code)
+        [Currency::Cny, Currency::Hkd, Currency::Usd]
+            .into_iter()
+            .find(|known| known.code() == code)
     }
 }

@@ -128,7 +128,11 @@ impl E164 {
     pub fn masked(&self) -> String {
         let n = self.0.len();
         let keep = if n > 9 { n - 8 } else { 1 };
-        format!("{}****{}", &self.0[..keep], &self.0[n.saturating_sub(4).max(keep)..])
+        format!(
+            "{}****{}",
+            &self.0[..keep],
+            &self.0[n.saturating_sub(4).max(keep)..]
+        )
     }
 }
 
@@ -182,25 +186,53 @@ mod tests {
             "tel:+8613800138000",
             "１３８００１３８０００",
         ] {
-            assert_eq!(E164::parse(spelling, "86").unwrap().as_str(), "+8613800138000", "{spelling}");
+            assert_eq!(
+                E164::parse(spelling, "86").unwrap().as_str(),
+                "+8613800138000",
+                "{spelling}"
+            );
         }
     }
 
     #[test]
     fn landlines_hong_kong_and_abroad() {
-        assert_eq!(E164::parse("02188886666", "86").unwrap().as_str(), "+862188886666");
-        assert_eq!(E164::parse("91234567", "852").unwrap().as_str(), "+85291234567");
-        assert_eq!(E164::parse("85291234567", "852").unwrap().as_str(), "+85291234567");
-        assert_eq!(E164::parse("0085291234567", "86").unwrap().as_str(), "+85291234567");
-        assert_eq!(E164::parse("+14155550100", "86").unwrap().as_str(), "+14155550100");
+        assert_eq!(
+            E164::parse("02188886666", "86").unwrap().as_str(),
+            "+862188886666"
+        );
+        assert_eq!(
+            E164::parse("91234567", "852").unwrap().as_str(),
+            "+85291234567"
+        );
+        assert_eq!(
+            E164::parse("85291234567", "852").unwrap().as_str(),
+            "+85291234567"
+        );
+        assert_eq!(
+            E164::parse("0085291234567", "86").unwrap().as_str(),
+            "+85291234567"
+        );
+        assert_eq!(
+            E164::parse("+14155550100", "86").unwrap().as_str(),
+            "+14155550100"
+        );
     }
 
     #[test]
     fn what_is_no_subscriber_number_is_refused() {
-        assert!(matches!(E164::parse("110", "86"), Err(NumberError::Short(_))));
+        assert!(matches!(
+            E164::parse("110", "86"),
+            Err(NumberError::Short(_))
+        ));
         assert!(matches!(E164::parse("", "86"), Err(NumberError::Empty)));
-        assert!(matches!(E164::parse("13x", "86"), Err(NumberError::NotADigit('x'))));
-        assert!(matches!(E164::parse("+123456", "86"), Err(NumberError::Length(6))));
+        assert!(matches!(
+            E164::parse("13x", "86"),
+            Err(NumberError::NotADigit('x'))
+        ));
+        assert!(matches!(
+            E164::parse("+123456", "86"),
+            Err(NumberError::Length(6))
+        ));
     }
 
     #[test]
@@ -208,11 +240,18 @@ mod tests {
         let zone = |n: &str| E164::parse(n, "86").unwrap().zone();
         assert_eq!(zone("+8613800138000"), Some(chrono_tz::Asia::Shanghai));
         assert_eq!(zone("+85291234567"), Some(chrono_tz::Asia::Hong_Kong));
-        assert_eq!(zone("+14155550100"), None, "the United States have several zones");
+        assert_eq!(
+            zone("+14155550100"),
+            None,
+            "the United States have several zones"
+        );
     }
 
     #[test]
     fn logs_see_a_masked_number() {
-        assert_eq!(E164::parse("13800138000", "86").unwrap().masked(), "+86138****8000");
+        assert_eq!(
+            E164::parse("13800138000", "86").unwrap().masked(),
+            "+86138****8000"
+        );
     }
 }

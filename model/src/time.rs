@@ -45,7 +45,9 @@ impl Sub<Duration> for Mono {
 }
 
 /// Wall-clock time: milliseconds since the Unix epoch, UTC. For windows, records, nonces, certificates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Wall(pub i64);
 
@@ -65,7 +67,8 @@ impl Wall {
     }
     /// RFC 3339 with milliseconds, `2026-11-21T02:50:00.000Z`.
     pub fn rfc3339(self) -> String {
-        self.utc().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+        self.utc()
+            .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
     }
 }
 
@@ -108,13 +111,18 @@ pub mod seconds {
         use serde::{Deserialize, Deserializer, Serializer};
         use std::time::Duration;
 
-        pub fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        pub fn serialize<S: Serializer>(
+            value: &Option<Duration>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
             match value {
                 Some(value) => to.serialize_some(&value.as_secs()),
                 None => to.serialize_none(),
             }
         }
-        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Duration>, D::Error> {
             Ok(Option::<u64>::deserialize(from)?.map(Duration::from_secs))
         }
     }

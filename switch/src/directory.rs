@@ -65,10 +65,14 @@ impl TenantDirectory {
         self.trunks.iter().find(|trunk| trunk.id == id)
     }
     pub fn extension(&self, number: &str) -> Option<&Extension> {
-        self.extensions.iter().find(|extension| extension.number == number)
+        self.extensions
+            .iter()
+            .find(|extension| extension.number == number)
     }
     pub fn approved(&self, number: &E164) -> bool {
-        self.caller_numbers.iter().any(|caller| caller.approved && caller.number == *number)
+        self.caller_numbers
+            .iter()
+            .any(|caller| caller.approved && caller.number == *number)
     }
 }
 
@@ -108,7 +112,8 @@ impl Directory {
             .collect();
         self.accounts.retain(|_, known| known.tenant != tenant);
         let accounts = &self.accounts;
-        self.domains.retain(|_, username| accounts.contains_key(username));
+        self.domains
+            .retain(|_, username| accounts.contains_key(username));
         if !fresh.banned {
             for extension in &fresh.extensions {
                 for domain in &fresh.domains {
@@ -123,18 +128,36 @@ impl Directory {
                 self.add(tenant, Device::Trunk(trunk.id), &trunk.account);
             }
         }
-        gone.retain(|aor| !self.accounts.values().any(|known| known.account.aor == *aor));
+        gone.retain(|aor| {
+            !self
+                .accounts
+                .values()
+                .any(|known| known.account.aor == *aor)
+        });
         self.tenants.insert(tenant, fresh);
         gone
     }
 
     fn add(&mut self, tenant: TenantId, device: Device, account: &Arc<sip::Account>) {
-        let known = Known { tenant, device, account: account.clone() };
+        let known = Known {
+            tenant,
+            device,
+            account: account.clone(),
+        };
         self.accounts.insert(account.username.clone(), known);
     }
 
     pub fn tenant(&self, id: TenantId) -> Option<&Arc<TenantDirectory>> {
         self.tenants.get(&id)
+    }
+
+    /// Whose address of record this is.
+    pub fn device_of(&self, aor: &str) -> Option<(&Arc<TenantDirectory>, Device)> {
+        let known = self
+            .accounts
+            .values()
+            .find(|known| known.account.aor == aor)?;
+        Some((self.tenants.get(&known.tenant)?, known.device))
     }
 
     /// Whose account this authentication user (or AOR, which is the same string on the platform) is.
@@ -146,14 +169,20 @@ impl Directory {
 
 impl sip::Accounts for Directory {
     fn account(&self, username: &str) -> Option<Arc<sip::Account>> {
-        self.accounts.get(username).map(|known| known.account.clone())
+        self.accounts
+            .get(username)
+            .map(|known| known.account.clone())
     }
 
     fn aor(&self, user: &str, host: &str) -> Option<String> {
         if let Some(known) = self.accounts.get(user) {
             return Some(known.account.aor.clone());
         }
-        let username = self.domains.get(&(host.to_ascii_lowercase(), user.to_owned()))?;
-        self.accounts.get(username).map(|known| known.account.aor.clone())
+        let username = self
+            .domains
+            .get(&(host.to_ascii_lowercase(), user.to_owned()))?;
+        self.accounts
+            .get(username)
+            .map(|known| known.account.aor.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! What goes into the node and what comes out of it. Values only: the engine performs them, a simulation pretends to.
 
 use crate::directory::TenantDirectory;
-use billing::Reservation;
+use billing::{Rate, Reservation};
 use bots::{CompiledTemplate, GradeRecord, Language, NotHeard, TurnRecord};
 use bytes::Bytes;
 use dialer::{Campaign, History, Lead, LeadState, LeadUpdate, Rule};
@@ -14,7 +14,10 @@ use std::time::Duration;
 /// Everything that can happen to the call centre.
 #[derive(Debug)]
 pub enum Input {
-    Datagram { flow: sip::Flow, bytes: Bytes },
+    Datagram {
+        flow: sip::Flow,
+        bytes: Bytes,
+    },
     /// The socket behind a flow refused or failed.
     TransportFailed(sip::Flow),
     /// A deadline told by `next_deadline` has come.
@@ -28,17 +31,34 @@ pub enum Input {
     Campaign(Arc<CampaignPlan>),
 
     /// Answer to `Effect::Claim`.
-    Claimed { campaign: CampaignId, leads: Vec<Candidate>, next_due: Option<Wall> },
+    Claimed {
+        campaign: CampaignId,
+        leads: Vec<Candidate>,
+        next_due: Option<Wall>,
+    },
     /// Answer to `Persist::Begin`, after its commit.
-    Begun { call: CallId, result: Result<(), BeginRefused> },
+    /// Holds what was reserved; `None` where nothing is charged.
+    Begun {
+        call: CallId,
+        result: Result<Option<Reservation>, BeginRefused>,
+    },
 
     Media(media::Event),
     /// The leg's socket could not be opened.
-    MediaFailed { leg: LegId },
+    MediaFailed {
+        leg: LegId,
+    },
     /// What the recogniser's side heard on a leg.
-    Heard { leg: LegId, heard: Heard },
+    Heard {
+        leg: LegId,
+        heard: Heard,
+    },
 
-    HangUp { tenant: TenantId, call: CallId, actor: String },
+    HangUp {
+        tenant: TenantId,
+        call: CallId,
+        actor: String,
+    },
     /// Begin no new calls; live ones go on.
     Drain,
     /// End every call now.
@@ -49,9 +69,17 @@ pub enum Input {
 /// recording's too.
 #[derive(Clone, Debug)]
 pub enum Heard {
-    VoiceStarted { at_ms: u32 },
-    VoicePaused { last_voiced_ms: u32, silence: Duration },
-    Recognised { request: RequestId, result: Result<String, NotHeard> },
+    VoiceStarted {
+        at_ms: u64,
+    },
+    VoicePaused {
+        last_voiced_ms: u64,
+        silence: Duration,
+    },
+    Recognised {
+        request: RequestId,
+        result: Result<String, NotHeard>,
+    },
 }
 
 /// A lead claimed for dialling, with all the gate needs to know of it.
@@ -84,20 +112,35 @@ pub enum BeginRefused {
 #[derive(Debug)]
 pub enum Effect {
     Send(sip::Transmit),
-    Media { worker: u16, command: MediaCommand },
+    Media {
+        worker: u16,
+        command: MediaCommand,
+    },
     /// Cut this span from the leg's audio and recognise it.
     Recognise {
         leg: LegId,
         request: RequestId,
-        from_ms: u32,
-        to_ms: u32,
+        from_ms: u64,
+        to_ms: u64,
         is_final: bool,
         language: Language,
     },
+    /// A speculative request turned out to be the whole turn: it goes before speculative ones now.
+    Promote {
+        leg: LegId,
+        request: RequestId,
+    },
     /// The result is no longer wanted.
-    Abandon { leg: LegId, request: RequestId },
+    Abandon {
+        leg: LegId,
+        request: RequestId,
+    },
     /// Claim up to so many due leads; answered by `Input::Claimed`.
-    Claim { tenant: TenantId, campaign: CampaignId, at_most: u16 },
+    Claim {
+        tenant: TenantId,
+        campaign: CampaignId,
+        at_most: u16,
+    },
     Persist(Persist),
     Notify(Notice),
 }
@@ -106,7 +149,13 @@ pub enum Effect {
 #[derive(Debug)]
 pub enum MediaCommand {
     /// Open the leg and the socket it lives on.
-    Open { leg: LegId, port: u16, ssrc: u32, sequence: u16, timestamp: u32 },
+    Open {
+        leg: LegId,
+        port: u16,
+        ssrc: u32,
+        sequence: u16,
+        timestamp: u32,
+    },
     /// Start sending the leg's audio to the recogniser's side.
     Listen { leg: LegId },
     /// Start writing the leg's two channels into this file (below the recordings folder; the name is ours).
@@ -119,13 +168,27 @@ pub enum MediaCommand {
 #[derive(Clone, Debug)]
 pub enum Persist {
     Begin(Box<Begin>),
-    Answered { tenant: TenantId, call: CallId, at: Wall },
+    Answered {
+        tenant: TenantId,
+        call: CallId,
+        at: Wall,
+    },
     Denied(Box<Denied>),
     /// Claimed but not dialled: back to where it was.
-    Unclaim { tenant: TenantId, leads: Vec<LeadId> },
+    Unclaim {
+        tenant: TenantId,
+        leads: Vec<LeadId>,
+    },
     Finish(Box<Finish>),
-    Bound { tenant: TenantId, binding: sip::Binding },
-    Unbound { tenant: TenantId, aor: String, contact: String },
+    Bound {
+        tenant: TenantId,
+        binding: sip::Binding,
+    },
+    Unbound {
+        tenant: TenantId,
+        aor: String,
+        contact: String,
+    },
 }
 
 /// An outbound attempt and its reservation, durable before its INVITE leaves.
@@ -139,10 +202,19 @@ pub struct Begin {
     pub extension: Option<ExtensionId>,
     pub trunk: Option<TrunkId>,
     pub caller: String,
-    pub callee: E164,
+    /// E.164, or the digits of an emergency or short number.
+    pub callee: String,
     pub at: Wall,
-    /// None where nothing is charged.
-    pub reservation: Option<Reservation>,
+    /// `None` where nothing is charged.
+    pub reserve: Option<Reserve>,
+}
+
+/// What to reserve: as long as the balance covers, and no longer than this. The store quotes inside the transaction that
+/// takes the amount, so that parallel calls cannot spend the same balance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    pub rate: Rate,
+    pub at_most: Duration,
 }
 
 /// A lead the gate refused, and where that leaves it.

@@ -1,0 +1,609 @@
+//! One call: its legs, its money, its record, and the app beside it that decides what happens next.
+//!
+//! A call is beginning (its attempt is not committed yet), live, or closing (over, waiting for its media to close so that the
+//! record has their figures). Whatever happens, it ends with exactly one `Persist::Finish` when it had a `Begin`, and
+//! each state has a deadline.
+
+use crate::app::{App, direct::Direct, robot::Robot};
+use crate::directory::TenantDirectory;
+use crate::effect::Effect;
+use crate::effect::{BeginRefused, CallEvent, Finish, Heard, MediaCommand, Persist};
+use crate::world::{OpenedMedia, World};
+use billing::Reservation;
+use bytes::Bytes;
+use media::sdp::{self, LocalParams, Negotiated, SdpError};
+use model::*;
+use serde_json::{Value, json};
+use sip::{InviteId, NameAddr, Uri};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a finished call waits for its media to report before its record is written without figures.
+const CLOSING: Duration = Duration::from_secs(2);
+/// How long the store has to answer `Begin`.
+const BEGINNING: Duration = Duration::from_secs(30);
+
+/// What can happen to a call.
+#[derive(Debug)]
+pub(crate) enum CallInput {
+    Begun(Result<Option<Reservation>, BeginRefused>),
+    Leg(LegId, LegInput),
+    Deadline,
+    /// Somebody with the right to do so ends it.
+    HangUp {
+        actor: String,
+    },
+}
+
+/// What can happen to a leg.
+#[derive(Debug)]
+pub(crate) enum LegInput {
+    Progress {
+        code: u16,
+        sdp: Option<Bytes>,
+    },
+    Answered {
+        sdp: Option<Bytes>,
+    },
+    Confirmed,
+    Reoffer {
+        sdp: Option<Bytes>,
+    },
+    Gone(Gone),
+    PlayStarted(PlayId),
+    PlayFinished(PlayId),
+    Digit(char),
+    /// No packets for a long time.
+    Silent,
+    /// The socket could not be opened.
+    MediaFailed,
+    Heard(Heard),
+}
+
+/// The end of a leg's dialog.
+#[derive(Clone, Debug)]
+pub(crate) struct Gone {
+    /// SIP final response, where there was one.
+    pub code: Option<u16>,
+    pub q850: Option<u8>,
+    pub text: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub id: LegId,
+    /// The dialog, until its terminal event.
+    pub invite: Option<InviteId>,
+    /// Where its signalling comes from, to tell whether its media must be learned.
+    pub signalling: std::net::IpAddr,
+    /// What our SDP says.
+    pub params: LocalParams,
+    pub negotiated: Option<Negotiated>,
+    pub closed: bool,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub at: Now,
+    pub disposition: Disposition,
+    pub termination: Termination,
+}
+
+/// Where a call is to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    pub flow: sip::Flow,
+    pub target: Uri,
+    pub to: Uri,
+    pub from: NameAddr,
+    pub headers: Vec<(String, String)>,
+    pub ring_timeout: Duration,
+}
+
+/// What is known of a call from its start.
+#[derive(Clone, Debug)]
+pub(crate) struct Parties {
+    pub direction: Direction,
+    pub caller: String,
+    pub callee: String,
+    pub campaign: Option<CampaignId>,
+    pub lead: Option<LeadId>,
+    pub extension: Option<ExtensionId>,
+    pub trunk: Option<TrunkId>,
+}
+
+/// The part of a call that its app works on.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub id: CallId,
+    pub tenant: Arc<TenantDirectory>,
+    pub worker: u16,
+    pub parties: Parties,
+    pub started: Now,
+    pub ringing_at: Option<Wall>,
+    pub answered: Option<Now>,
+    pub legs: Vec<Leg>,
+    /// A `Begin` was sent and not yet answered.
+    pub beginning: bool,
+    pub reservation: Option<Reservation>,
+    pub recording: Option<String>,
+    /// The leg whose media figures stand in the record.
+    pub customer: Option<LegId>,
+    pub customer_stats: Option<LegStats>,
+    pub end: Option<End>,
+    pub events: Vec<CallEvent>,
+}
+
+pub(crate) struct Call {
+    pub core: Core,
+    pub app: App,
+    /// The deadline the node has been told, so that its queue holds each call once.
+    pub scheduled: Option<Mono>,
+}
+
+impl Core {
+    pub fn new(
+        world: &World,
+        id: CallId,
+        tenant: Arc<TenantDirectory>,
+        worker: u16,
+        parties: Parties,
+    ) -> Core {
+        Core {
+            id,
+            tenant,
+            worker,
+            parties,
+            started: world.now,
+            ringing_at: None,
+            answered: None,
+            legs: Vec::new(),
+            beginning: false,
+            reservation: None,
+            recording: None,
+            customer: None,
+            customer_stats: None,
+            end: None,
+            events: Vec::new(),
+        }
+    }
+
+    pub fn note(&mut self, world: &World, kind: &'static str, data: Value) {
+        self.events.push(CallEvent {
+            at: world.now.wall,
+            kind,
+            data,
+        });
+    }
+
+    pub fn notify(&self, world: &mut World, kind: &'static str, extra: Value) {
+        let mut data = json!({
+            "call": self.id,
+            "direction": self.parties.direction,
+            "caller": self.parties.caller,
+            "callee": self.parties.callee,
+            "campaign": self.parties.campaign,
+            "lead": self.parties.lead,
+        });
+        if let (Value::Object(all), Value::Object(extra)) = (&mut data, extra) {
+            all.extend(extra);
+        }
+        world.notify(self.tenant.tenant, kind, data);
+    }
+
+    pub fn leg(&self, id: LegId) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.id == id)
+    }
+
+    fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|leg| leg.id == id)
+    }
+
+    fn add_leg(&mut self, opened: OpenedMedia, signalling: std::net::IpAddr) -> LegId {
+        let OpenedMedia { leg: id, params } = opened;
+        self.legs.push(Leg {
+            id,
+            invite: None,
+            signalling,
+            params,
+            negotiated: None,
+            closed: false,
+        });
+        id
+    }
+
+    /// Opens media and sends an INVITE; `None` when no RTP port is free.
+    pub fn dial(
+        &mut self,
+        world: &mut World,
+        to: &Destination,
+        codecs: Option<&[media::Codec]>,
+    ) -> Option<LegId> {
+        let mut opened = world.open_media(self.id, self.worker)?;
+        if let Some(codecs) = codecs {
+            opened.params.codecs = codecs.to_vec();
+        }
+        let offer = Bytes::from(sdp::offer(&opened.params));
+        let leg = self.add_leg(opened, to.flow.remote.ip());
+        let invite = world.sip.invite(
+            world.now,
+            sip::Invite {
+                flow: to.flow,
+                target: to.target.clone(),
+                from: to.from.clone(),
+                to: to.to.clone(),
+                offer,
+                credentials: None,
+                headers: to.headers.clone(),
+                ring_timeout: to.ring_timeout,
+            },
+        );
+        world.invites.insert(invite, leg);
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.invite = Some(invite);
+        }
+        Some(leg)
+    }
+
+    /// Opens media for a dialog that came in; `None` when no RTP port is free.
+    pub fn admit(&mut self, world: &mut World, incoming: &sip::Incoming) -> Option<LegId> {
+        let opened = world.open_media(self.id, self.worker)?;
+        let leg = self.add_leg(opened, incoming.flow.remote.ip());
+        world.invites.insert(incoming.id, leg);
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.invite = Some(incoming.id);
+        }
+        Some(leg)
+    }
+
+    /// The far end answered our offer: media may flow.
+    pub fn connect(&mut self, world: &mut World, id: LegId, answer: &[u8]) -> Result<(), SdpError> {
+        let Some(leg) = self.leg_mut(id) else {
+            return Ok(());
+        };
+        let negotiated = sdp::accept(&leg.params, answer)?;
+        self.set_media(world, id, negotiated);
+        Ok(())
+    }
+
+    /// Answers the far end's offer; the SDP to send back.
+    pub fn answer_offer(
+        &mut self,
+        world: &mut World,
+        id: LegId,
+        offer: &[u8],
+        codecs: Option<&[media::Codec]>,
+    ) -> Result<Bytes, SdpError> {
+        let Some(leg) = self.leg_mut(id) else {
+            return Err(SdpError::NoAudio);
+        };
+        if let Some(codecs) = codecs {
+            leg.params.codecs = codecs.to_vec();
+        }
+        let (body, negotiated) = sdp::answer(offer, &leg.params)?;
+        leg.params.version += 1;
+        self.set_media(world, id, negotiated);
+        Ok(Bytes::from(body))
+    }
+
+    fn set_media(&mut self, world: &mut World, id: LegId, negotiated: Negotiated) {
+        let worker = self.worker;
+        let Some(leg) = self.leg_mut(id) else { return };
+        let latch = negotiated.remote.ip() != leg.signalling;
+        leg.negotiated = Some(negotiated.clone());
+        world.media(
+            worker,
+            media::Command::Connect {
+                leg: id,
+                negotiated,
+                latch,
+            },
+        );
+    }
+
+    /// A re-INVITE: the same media, perhaps held or moved.
+    pub fn reoffer(&mut self, world: &mut World, id: LegId, offer: Option<&[u8]>) {
+        let Some(leg) = self.leg(id) else { return };
+        let Some(invite) = leg.invite else { return };
+        let kept = leg
+            .negotiated
+            .as_ref()
+            .map(|negotiated| vec![negotiated.codec]);
+        match offer {
+            // RFC 3261 §14.2: a re-INVITE without SDP asks for an offer; what stands is offered again.
+            None => {
+                let body = Bytes::from(sdp::offer(&leg.params));
+                world.sip.reoffer_accept(world.now, invite, body);
+            }
+            Some(offer) => match self.answer_offer(world, id, offer, kept.as_deref()) {
+                Ok(body) => world.sip.reoffer_accept(world.now, invite, body),
+                Err(_) => world.sip.reoffer_reject(world.now, invite, 488),
+            },
+        }
+    }
+
+    pub fn listen(&mut self, world: &mut World, leg: LegId) {
+        world.effects.push(Effect::Media {
+            worker: self.worker,
+            command: MediaCommand::Listen { leg },
+        });
+    }
+
+    /// Records the leg into a file named by us.
+    pub fn record(&mut self, world: &mut World, leg: LegId) {
+        let day = world.now.wall.rfc3339();
+        let file = format!("{}/{}/{}.wav", self.tenant.tenant, &day[..10], self.id);
+        let command = MediaCommand::Record {
+            leg,
+            file: file.clone(),
+        };
+        world.effects.push(Effect::Media {
+            worker: self.worker,
+            command,
+        });
+        self.recording = Some(file);
+    }
+
+    pub fn ringing(&mut self, world: &mut World) {
+        if self.ringing_at.is_none() && self.answered.is_none() {
+            self.ringing_at = Some(world.now.wall);
+            self.note(world, "ringing", Value::Null);
+            self.notify(world, "call.ringing", Value::Null);
+        }
+    }
+
+    pub fn answered(&mut self, world: &mut World) {
+        if self.answered.is_none() {
+            self.answered = Some(world.now);
+            self.note(world, "answered", Value::Null);
+            world.persist(Persist::Answered {
+                tenant: self.tenant.tenant,
+                call: self.id,
+                at: world.now.wall,
+            });
+            self.notify(world, "call.answered", Value::Null);
+        }
+    }
+
+    /// Drops one leg: its dialog ends as it legally can, its media closes.
+    pub fn drop_leg(&mut self, world: &mut World, id: LegId, q850: u8, text: &str) {
+        let worker = self.worker;
+        let Some(leg) = self.leg_mut(id) else { return };
+        if let Some(invite) = leg.invite.take() {
+            world.sip.hang_up(world.now, invite, Some(q850), text);
+            world.invites.remove(&invite);
+        }
+        if !leg.closed {
+            world.media(worker, media::Command::Close { leg: id });
+        }
+    }
+
+    /// Ends the call: every leg is dropped, the record waits for their figures.
+    pub fn end(&mut self, world: &mut World, disposition: Disposition, termination: Termination) {
+        if self.end.is_some() {
+            return;
+        }
+        let q850 = termination.q850.unwrap_or(16);
+        let ids: Vec<LegId> = self.legs.iter().map(|leg| leg.id).collect();
+        for id in ids {
+            self.drop_leg(world, id, q850, &termination.text);
+        }
+        self.note(
+            world,
+            "ended",
+            json!({ "by": termination.by, "text": termination.text }),
+        );
+        self.end = Some(End {
+            at: world.now,
+            disposition,
+            termination,
+        });
+    }
+
+    /// Ends an answered call, or a call given up before its answer.
+    pub fn end_by(&mut self, world: &mut World, by: EndedBy, text: &str) {
+        let disposition = if self.answered.is_some() {
+            Disposition::Answered
+        } else {
+            Disposition::Cancelled
+        };
+        let termination = Termination {
+            by,
+            sip_code: None,
+            q850: Some(16),
+            text: text.to_owned(),
+        };
+        self.end(world, disposition, termination);
+    }
+
+    pub fn talk(&self) -> Duration {
+        match (&self.answered, &self.end) {
+            (Some(answered), Some(end)) => end.at.mono.since(answered.mono),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// When the reservation is used up.
+    pub fn cut_at(&self) -> Option<Mono> {
+        let answered = self.answered?.mono;
+        self.reservation
+            .as_ref()
+            .map(|reservation| answered + reservation.covers)
+    }
+
+    fn charge(&self) -> Money {
+        let Some(reservation) = &self.reservation else {
+            return Money::ZERO;
+        };
+        if self.answered.is_none() {
+            return Money::ZERO;
+        }
+        billing::charge(&self.tenant.rate, self.talk()).min(reservation.amount)
+    }
+
+    fn cdr(&self, end: &End) -> Cdr {
+        Cdr {
+            id: self.id,
+            tenant: self.tenant.tenant,
+            direction: self.parties.direction,
+            caller: self.parties.caller.clone(),
+            callee: self.parties.callee.clone(),
+            campaign: self.parties.campaign,
+            lead: self.parties.lead,
+            extension: self.parties.extension,
+            trunk: self.parties.trunk,
+            started_at: self.started.wall,
+            ringing_at: self.ringing_at,
+            answered_at: self.answered.map(|at| at.wall),
+            // A clock set back during the call must not make a record that ends before it began.
+            ended_at: end.at.wall.max(self.answered.unwrap_or(self.started).wall),
+            disposition: end.disposition,
+            termination: end.termination.clone(),
+            talk_ms: self.talk().as_millis() as u64,
+            charge: self.charge(),
+            recording: self.recording.clone(),
+            customer_stats: self.customer_stats,
+        }
+    }
+
+    fn closed(&mut self, leg: LegId, stats: LegStats) {
+        if self.customer == Some(leg) {
+            self.customer_stats = Some(stats);
+        }
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.closed = true;
+        }
+    }
+}
+
+impl Call {
+    pub fn handle(&mut self, world: &mut World, input: CallInput) {
+        if self.core.end.is_some() {
+            return;
+        }
+        match input {
+            CallInput::Begun(result) => {
+                if !std::mem::take(&mut self.core.beginning) {
+                    return;
+                }
+                let result = result.map(|reservation| self.core.reservation = reservation);
+                match &mut self.app {
+                    App::Robot(robot) => robot.begun(&mut self.core, world, result),
+                    App::Direct(direct) => direct.begun(&mut self.core, world, result),
+                }
+            }
+            CallInput::HangUp { actor } => {
+                self.core.note(world, "hang_up", json!({ "actor": actor }));
+                self.core
+                    .end_by(world, EndedBy::Operator, "ended by an operator");
+            }
+            CallInput::Deadline => self.deadline(world),
+            CallInput::Leg(leg, input) => {
+                if let LegInput::Gone(_) = &input
+                    && let Some(leg) = self.core.leg_mut(leg)
+                {
+                    leg.invite = None;
+                }
+                if let LegInput::Reoffer { sdp } = &input {
+                    return self.core.reoffer(world, leg, sdp.as_deref());
+                }
+                match &mut self.app {
+                    App::Robot(robot) => robot.leg(&mut self.core, world, leg, input),
+                    App::Direct(direct) => direct.leg(&mut self.core, world, leg, input),
+                }
+            }
+        }
+    }
+
+    /// The worker closed a leg; its figures count even though the call is over.
+    pub fn media_closed(&mut self, leg: LegId, stats: LegStats) {
+        self.core.closed(leg, stats);
+    }
+
+    fn deadline(&mut self, world: &mut World) {
+        let now = world.now.mono;
+        let core = &mut self.core;
+        if core.beginning && now >= core.started.mono + BEGINNING {
+            let text = "the attempt could not be recorded in time".to_owned();
+            let termination = Termination {
+                by: EndedBy::System,
+                sip_code: Some(503),
+                q850: Some(41),
+                text,
+            };
+            return core.end(world, Disposition::Refused, termination);
+        }
+        if core.cut_at().is_some_and(|cut| now >= cut) {
+            return core.end_by(world, EndedBy::Balance, "the reserved amount is used up");
+        }
+        match &mut self.app {
+            App::Robot(robot) => robot.deadline(core, world),
+            App::Direct(direct) => direct.deadline(core, world),
+        }
+    }
+
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let core = &self.core;
+        if let Some(end) = &core.end {
+            return Some(end.at.mono + CLOSING);
+        }
+        if core.beginning {
+            return Some(core.started.mono + BEGINNING);
+        }
+        let app = match &self.app {
+            App::Robot(robot) => robot.next_deadline(core),
+            App::Direct(direct) => direct.next_deadline(core),
+        };
+        [app, core.cut_at()].into_iter().flatten().min()
+    }
+
+    /// Over, and nothing more to wait for.
+    pub fn is_finished(&self, now: Mono) -> bool {
+        let Some(end) = &self.core.end else {
+            return false;
+        };
+        self.core.legs.iter().all(|leg| leg.closed) || now >= end.at.mono + CLOSING
+    }
+
+    /// The record of a finished call, to be written once.
+    pub fn finish(&mut self, world: &mut World) -> Option<Finish> {
+        let end = self.core.end.clone()?;
+        let cdr = self.core.cdr(&end);
+        let reserved = self
+            .core
+            .reservation
+            .as_ref()
+            .map_or(Money::ZERO, |r| r.amount);
+        let mut finish = Finish {
+            cdr,
+            reserved,
+            turns: Vec::new(),
+            grade: None,
+            labels: Vec::new(),
+            lead: None,
+            opt_out: false,
+            events: std::mem::take(&mut self.core.events),
+        };
+        match &mut self.app {
+            App::Robot(robot) => robot.finish(&self.core, world, &mut finish),
+            App::Direct(_) => {}
+        }
+        Some(finish)
+    }
+
+    pub fn robot(core: Core, robot: Robot) -> Call {
+        Call {
+            core,
+            app: App::Robot(robot),
+            scheduled: None,
+        }
+    }
+    pub fn direct(core: Core, direct: Direct) -> Call {
+        Call {
+            core,
+            app: App::Direct(direct),
+            scheduled: None,
+        }
+    }
+}

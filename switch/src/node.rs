@@ -1,0 +1,645 @@
+//! The call centre as one value: inputs and time in, effects and the next deadline out.
+
+use crate::app::App;
+use crate::call::{Call, CallInput, Core, Gone, LegInput};
+use crate::campaigns::Campaigns;
+use crate::directory::{Device, TenantDirectory};
+use crate::effect::{Begin, Effect, Input, Persist, Reserve};
+use crate::route::{self, Refusal, Route};
+use crate::world::World;
+use dialer::{Called, Decision, History, Purpose, SpecialKind};
+use media::Codec;
+use model::*;
+use serde_json::json;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a direct call out reserves for at most.
+const OUTBOUND_AT_MOST: Duration = Duration::from_secs(3600);
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub sip: sip::Config,
+    /// What stands in our SDP.
+    pub media_address: IpAddr,
+    /// Even ports for RTP. What runs out is refused with 503.
+    pub rtp_ports: Vec<u16>,
+    /// Media workers; a call's legs all live on one.
+    pub workers: u16,
+}
+
+/// A call as lists show it while it lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveCall {
+    pub id: CallId,
+    pub direction: Direction,
+    pub caller: String,
+    pub callee: String,
+    pub campaign: Option<CampaignId>,
+    pub lead: Option<LeadId>,
+    pub started_at: Wall,
+    pub answered_at: Option<Wall>,
+}
+
+pub struct Node {
+    world: World,
+    calls: HashMap<CallId, Call>,
+    campaigns: Campaigns,
+    /// When a call wants to be looked at; entries of calls that moved on are skipped.
+    deadlines: BinaryHeap<Reverse<(Mono, CallId)>>,
+    next_worker: u16,
+    draining: bool,
+}
+
+impl Node {
+    /// All chance comes from `seed`: the same seed and inputs give the same effects.
+    pub fn new(config: Config, seed: [u8; 32]) -> Node {
+        Node {
+            world: World::new(config, seed),
+            calls: HashMap::new(),
+            campaigns: Campaigns::default(),
+            deadlines: BinaryHeap::new(),
+            next_worker: 0,
+            draining: false,
+        }
+    }
+
+    /// Takes one input and appends what is to be done about it, in order.
+    pub fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        self.world.now = now;
+        self.take(input);
+        self.settle();
+        self.run_deadlines();
+        effects.append(&mut self.world.effects);
+    }
+
+    /// When `Input::Deadline` is due, if nothing else comes before.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let calls = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        let campaigns = self.campaigns.next_deadline();
+        [self.world.sip.next_deadline(), calls, campaigns]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Calls that are not finished, including those waiting for their media to close.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// No call, dialog, transaction, leg or port in use.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+            && self.world.sip.is_idle()
+            && self.world.legs.is_empty()
+            && self.world.invites.is_empty()
+            && self.world.open_ports() == 0
+    }
+
+    pub fn live_calls(&self, tenant: TenantId) -> Vec<LiveCall> {
+        let of_tenant = |call: &&Call| call.core.tenant.tenant == tenant && call.core.end.is_none();
+        let mut calls: Vec<LiveCall> = self
+            .calls
+            .values()
+            .filter(of_tenant)
+            .map(|call| {
+                let core = &call.core;
+                LiveCall {
+                    id: core.id,
+                    direction: core.parties.direction,
+                    caller: core.parties.caller.clone(),
+                    callee: core.parties.callee.clone(),
+                    campaign: core.parties.campaign,
+                    lead: core.parties.lead,
+                    started_at: core.started.wall,
+                    answered_at: core.answered.map(|at| at.wall),
+                }
+            })
+            .collect();
+        calls.sort_by_key(|call| (call.started_at, call.id));
+        calls
+    }
+
+    /// Current bindings of a tenant's devices.
+    pub fn registrations(&self, tenant: TenantId) -> Vec<sip::Binding> {
+        let Some(directory) = self.world.directory.tenant(tenant) else {
+            return Vec::new();
+        };
+        let extensions = directory
+            .extensions
+            .iter()
+            .map(|extension| &extension.account);
+        let trunks = directory.trunks.iter().map(|trunk| &trunk.account);
+        extensions
+            .chain(trunks)
+            .flat_map(|account| self.world.sip.bindings(&account.aor, self.world.now))
+            .cloned()
+            .collect()
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = self.world.now;
+        match input {
+            Input::Datagram { flow, bytes } => {
+                self.world
+                    .sip
+                    .receive(now, flow, &bytes, &self.world.directory);
+            }
+            Input::TransportFailed(flow) => self.world.sip.transport_failed(now, flow),
+            Input::Deadline => {}
+            Input::Directory(directory) => self.directory(directory),
+            Input::Restore(bindings) => self.world.sip.restore(now, bindings),
+            Input::Campaign(plan) => self.campaigns.put(&mut self.world, plan),
+            Input::Claimed {
+                campaign,
+                leads,
+                next_due,
+            } => {
+                let calls = self.campaigns.claimed(
+                    &mut self.world,
+                    campaign,
+                    leads,
+                    next_due,
+                    self.draining,
+                    &mut self.next_worker,
+                );
+                for call in calls {
+                    let id = call.core.id;
+                    self.calls.insert(id, call);
+                    self.after(id);
+                }
+            }
+            Input::Begun { call, result } => self.call(call, CallInput::Begun(result)),
+            Input::Media(event) => self.media(event),
+            Input::MediaFailed { leg } => {
+                self.world.media_closed(leg);
+                self.leg(leg, LegInput::MediaFailed);
+                if let Some(call) = self.world.legs.get(&leg).copied() {
+                    self.closed(call, leg, LegStats::default());
+                }
+            }
+            Input::Heard { leg, heard } => self.leg(leg, LegInput::Heard(heard)),
+            Input::HangUp {
+                tenant,
+                call,
+                actor,
+            } => {
+                let theirs = |found: &Call| found.core.tenant.tenant == tenant;
+                if self.calls.get(&call).is_some_and(theirs) {
+                    self.call(call, CallInput::HangUp { actor });
+                }
+            }
+            Input::Drain => self.draining = true,
+            Input::HangUpAll => {
+                self.draining = true;
+                let mut all: Vec<CallId> = self.calls.keys().copied().collect();
+                all.sort();
+                for call in all {
+                    self.call(
+                        call,
+                        CallInput::HangUp {
+                            actor: "system".into(),
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    fn directory(&mut self, directory: Arc<TenantDirectory>) {
+        for aor in self.world.directory.put(directory) {
+            self.world.sip.drop_bindings(&aor);
+        }
+        self.campaigns.wake();
+    }
+
+    /// Lets SIP's events and the calls' answers to them run until nothing moves.
+    fn settle(&mut self) {
+        loop {
+            while let Some(transmit) = self.world.sip.poll_transmit() {
+                self.world.effects.push(Effect::Send(transmit));
+            }
+            match self.world.sip.poll_event() {
+                Some(event) => self.sip(event),
+                None => break,
+            }
+        }
+    }
+
+    fn run_deadlines(&mut self) {
+        let now = self.world.now.mono;
+        if self.world.sip.next_deadline().is_some_and(|at| at <= now) {
+            self.world.sip.expire(self.world.now);
+            self.settle();
+        }
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.deadlines.pop();
+            let Some(call) = self.calls.get_mut(&id) else {
+                continue;
+            };
+            if call.scheduled != Some(at) {
+                continue;
+            }
+            call.scheduled = None;
+            if call.next_deadline().is_some_and(|due| due <= now) {
+                self.call(id, CallInput::Deadline);
+                self.settle();
+            } else {
+                self.after(id);
+            }
+        }
+        self.campaigns.run(&mut self.world, self.draining);
+    }
+
+    fn sip(&mut self, event: sip::Event) {
+        use sip::Event;
+        match event {
+            Event::Incoming(incoming) => self.incoming(&incoming),
+            Event::Progress { id, code, sdp } => {
+                self.invite(id, LegInput::Progress { code, sdp }, false);
+            }
+            Event::Answered { id, sdp } => self.invite(id, LegInput::Answered { sdp }, false),
+            Event::Confirmed { id, .. } => self.invite(id, LegInput::Confirmed, false),
+            Event::Reoffer { id, sdp } => self.invite(id, LegInput::Reoffer { sdp }, false),
+            Event::Cancelled { id } => {
+                let text = "the caller gave up".to_owned();
+                let gone = Gone {
+                    code: Some(487),
+                    q850: None,
+                    text,
+                };
+                self.invite(id, LegInput::Gone(gone), true);
+            }
+            Event::Failed {
+                id,
+                code,
+                reason,
+                q850,
+                ..
+            } => {
+                let gone = Gone {
+                    code: Some(code),
+                    q850,
+                    text: reason,
+                };
+                self.invite(id, LegInput::Gone(gone), true);
+            }
+            Event::Ended { id, q850, text, .. } => {
+                let gone = Gone {
+                    code: None,
+                    q850,
+                    text,
+                };
+                self.invite(id, LegInput::Gone(gone), true);
+            }
+            Event::Info {
+                id,
+                content_type,
+                body,
+            } => {
+                if let Some(digit) = info_digit(&content_type, &body) {
+                    self.invite(id, LegInput::Digit(digit), false);
+                }
+            }
+            Event::Registered {
+                aor,
+                binding,
+                refreshed,
+            } => {
+                self.registered(&aor, *binding, refreshed);
+            }
+            Event::Unregistered { aor, contact } => self.unbound(aor, &contact, "unregistered"),
+            Event::Expired { aor, contact } => self.unbound(aor, &contact, "expired"),
+            Event::RegistrationRejected {
+                username,
+                reason,
+                remote,
+            } => {
+                if let Some((tenant, _)) = self.world.directory.device(&username) {
+                    let tenant = tenant.tenant;
+                    let data = json!({
+                        "username": username,
+                        "reason": reason.to_string(),
+                        "source": remote.to_string(),
+                    });
+                    self.world.notify(tenant, "extension.rejected", data);
+                }
+            }
+            // We register with nobody and send no offers inside a call.
+            Event::Reoffered { .. }
+            | Event::RegistrationUp { .. }
+            | Event::RegistrationDown { .. } => {}
+        }
+    }
+
+    fn registered(&mut self, aor: &str, binding: sip::Binding, refreshed: bool) {
+        let Some((tenant, device)) = self.world.directory.device(&binding.username) else {
+            return;
+        };
+        let tenant = tenant.tenant;
+        let data = json!({
+            "aor": aor,
+            "contact": binding.contact.as_str(),
+            "source": binding.flow.remote.to_string(),
+            "user_agent": binding.user_agent,
+            "expires_at": binding.expires_at.rfc3339(),
+        });
+        self.world.persist(Persist::Bound { tenant, binding });
+        if !refreshed {
+            let kind = match device {
+                Device::Extension(_) => "extension.registered",
+                Device::Trunk(_) => "trunk.up",
+            };
+            self.world.notify(tenant, kind, data);
+            self.campaigns.wake();
+        }
+    }
+
+    fn unbound(&mut self, aor: String, contact: &sip::Uri, why: &str) {
+        let Some((tenant, device)) = self.world.directory.device_of(&aor) else {
+            return;
+        };
+        let tenant = tenant.tenant;
+        let contact = contact.as_str().to_owned();
+        let kind = match device {
+            Device::Extension(_) => "extension.expired",
+            Device::Trunk(_) => "trunk.down",
+        };
+        let data = json!({ "aor": aor, "contact": contact, "why": why });
+        self.world.persist(Persist::Unbound {
+            tenant,
+            aor,
+            contact,
+        });
+        self.world.notify(tenant, kind, data);
+    }
+
+    fn media(&mut self, event: media::Event) {
+        use media::Event;
+        match event {
+            Event::PlayStarted { leg, play } => self.leg(leg, LegInput::PlayStarted(play)),
+            Event::PlayFinished { leg, play } => self.leg(leg, LegInput::PlayFinished(play)),
+            Event::Digit { leg, digit } => self.leg(leg, LegInput::Digit(digit)),
+            Event::Silent { leg } => self.leg(leg, LegInput::Silent),
+            Event::SourceLocked { .. } => {}
+            Event::Closed { leg, stats } => {
+                self.world.media_closed(leg);
+                if let Some(call) = self.world.legs.get(&leg).copied() {
+                    self.closed(call, leg, stats);
+                }
+            }
+        }
+    }
+
+    fn closed(&mut self, call: CallId, leg: LegId, stats: LegStats) {
+        if let Some(found) = self.calls.get_mut(&call) {
+            found.media_closed(leg, stats);
+        }
+        self.after(call);
+    }
+
+    fn incoming(&mut self, incoming: &sip::Incoming) {
+        if let Err(Refusal { code, q850, text }) = self.admit(incoming) {
+            let tenant = self
+                .world
+                .directory
+                .device(&incoming.account.username)
+                .map(|(tenant, _)| tenant.tenant);
+            if let Some(tenant) = tenant {
+                let data = json!({
+                    "account": incoming.account.username,
+                    "to": incoming.to_user,
+                    "sip_code": code,
+                    "q850": q850,
+                    "reason": text,
+                });
+                self.world.notify(tenant, "call.refused", data);
+            }
+            self.world
+                .sip
+                .reject(self.world.now, incoming.id, code, text, Some(q850));
+        }
+    }
+
+    /// An authenticated device calls: route it, ask the gate, begin.
+    fn admit(&mut self, incoming: &sip::Incoming) -> Result<(), Refusal> {
+        let refuse = |code, q850, text| Refusal { code, q850, text };
+        if self.draining {
+            return Err(refuse(503, 41, "the service is shutting down"));
+        }
+        let (tenant, device) = self
+            .world
+            .directory
+            .device(&incoming.account.username)
+            .map(|(tenant, device)| (tenant.clone(), device))
+            .ok_or(refuse(403, 21, "the account is gone"))?;
+        let offer = incoming
+            .offer
+            .clone()
+            // Late offers come with the media part that can make an offer of its own here.
+            .ok_or(refuse(488, 88, "an INVITE needs an SDP offer"))?;
+        let codecs = spoken_codecs(&offer);
+        if codecs.is_empty() {
+            return Err(refuse(488, 88, "no common codec"));
+        }
+        let id: CallId = self.world.mint(self.world.now.wall);
+        let worker = self.worker();
+        match route::route(&self.world, &tenant, device, incoming)? {
+            Route::Inside { parties, to } => {
+                let mut core = Core::new(&self.world, id, tenant, worker, parties);
+                let caller = core.admit(&mut self.world, incoming).ok_or(refuse(
+                    503,
+                    34,
+                    "no RTP port is free",
+                ))?;
+                let mut direct = crate::app::direct::Direct::new(caller, offer, codecs, to);
+                direct.start(&mut core, &mut self.world);
+                self.calls.insert(id, Call::direct(core, direct));
+            }
+            Route::Outside {
+                parties,
+                callee,
+                to,
+            } => {
+                self.may_call_out(&tenant, &callee)?;
+                let mut core = Core::new(&self.world, id, tenant.clone(), worker, parties);
+                let caller = core.admit(&mut self.world, incoming).ok_or(refuse(
+                    503,
+                    34,
+                    "no RTP port is free",
+                ))?;
+                let direct = crate::app::direct::Direct::new(caller, offer, codecs, vec![to]);
+                self.begin_outside(&mut core, &callee);
+                self.calls.insert(id, Call::direct(core, direct));
+            }
+        }
+        self.after(id);
+        Ok(())
+    }
+
+    /// The gate for a person's call. The balance is asked where it is reserved, in the store.
+    fn may_call_out(&self, tenant: &TenantDirectory, callee: &Called) -> Result<(), Refusal> {
+        // The route has seen to it that the displayed number is approved.
+        let policy = tenant
+            .policy
+            .for_person(Purpose::Service, true, Money::ZERO);
+        let history = History::default();
+        let verdict = match callee {
+            Called::Number(number) => {
+                dialer::may_dial(self.world.now.wall, number, &policy, &history)
+            }
+            Called::Emergency(digits) => {
+                dialer::may_dial_special(SpecialKind::Emergency, digits, &policy, &history)
+            }
+            Called::Short(digits) => {
+                dialer::may_dial_special(SpecialKind::Short, digits, &policy, &history)
+            }
+        };
+        match verdict {
+            Decision::Allow => Ok(()),
+            Decision::Deny { rule, .. } => Err(Refusal {
+                code: 403,
+                q850: 21,
+                text: rule.code(),
+            }),
+        }
+    }
+
+    /// Asks the store to commit the call and its reservation before its INVITE leaves.
+    fn begin_outside(&mut self, core: &mut Core, callee: &Called) {
+        core.beginning = true;
+        let emergency = matches!(callee, Called::Emergency(_));
+        let reserve = Reserve {
+            rate: core.tenant.rate.clone(),
+            at_most: OUTBOUND_AT_MOST,
+        };
+        let parties = &core.parties;
+        self.world.persist(Persist::Begin(Box::new(Begin {
+            call: core.id,
+            tenant: core.tenant.tenant,
+            direction: parties.direction,
+            campaign: None,
+            lead: None,
+            extension: parties.extension,
+            trunk: parties.trunk,
+            caller: parties.caller.clone(),
+            callee: parties.callee.clone(),
+            at: self.world.now.wall,
+            reserve: (!emergency).then_some(reserve),
+        })));
+    }
+
+    fn worker(&mut self) -> u16 {
+        self.next_worker = self.next_worker.wrapping_add(1);
+        self.next_worker % self.world.config.workers.max(1)
+    }
+
+    fn call(&mut self, id: CallId, input: CallInput) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let world = &mut self.world;
+        // One call's defect ends that call, with a record; its neighbours go on.
+        let outcome = catch_unwind(AssertUnwindSafe(|| call.handle(world, input)));
+        if outcome.is_err() {
+            call.core.end_by(world, EndedBy::System, "internal error");
+        }
+        self.after(id);
+    }
+
+    fn leg(&mut self, leg: LegId, input: LegInput) {
+        if let Some(call) = self.world.legs.get(&leg).copied() {
+            self.call(call, CallInput::Leg(leg, input));
+        }
+    }
+
+    fn invite(&mut self, id: sip::InviteId, input: LegInput, terminal: bool) {
+        let leg = if terminal {
+            self.world.invites.remove(&id)
+        } else {
+            self.world.invites.get(&id).copied()
+        };
+        if let Some(leg) = leg {
+            self.leg(leg, input);
+        }
+    }
+
+    /// After anything happened to a call: write its record if it is finished, else note when it wants to be looked at.
+    fn after(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        if !call.is_finished(self.world.now.mono) {
+            if let Some(at) = call.next_deadline()
+                && call.scheduled.is_none_or(|scheduled| at < scheduled)
+            {
+                call.scheduled = Some(at);
+                self.deadlines.push(Reverse((at, id)));
+            }
+            return;
+        }
+        let Some(mut call) = self.calls.remove(&id) else {
+            return;
+        };
+        for leg in &call.core.legs {
+            self.world.legs.remove(&leg.id);
+        }
+        if let Some(finish) = call.finish(&mut self.world) {
+            let cdr = &finish.cdr;
+            let data = json!({
+                "disposition": cdr.disposition,
+                "termination": cdr.termination,
+                "talk_ms": cdr.talk_ms,
+                "charge": cdr.charge,
+                "recording": cdr.recording,
+                "grade": finish.grade.as_ref().map(|grade| grade.grade),
+                "stats": cdr.customer_stats,
+            });
+            call.core.notify(&mut self.world, "call.ended", data);
+            self.world.persist(Persist::Finish(Box::new(finish)));
+        }
+        if let App::Robot(robot) = &call.app {
+            self.campaigns.ended(&mut self.world, robot.campaign());
+        }
+    }
+}
+
+/// The codecs of ours that an offer has.
+fn spoken_codecs(offer: &[u8]) -> Vec<Codec> {
+    let discard = (std::net::Ipv4Addr::LOCALHOST, 9).into();
+    let mut probe = media::LocalParams::new(discard, 0);
+    let all = std::mem::take(&mut probe.codecs);
+    all.into_iter()
+        .filter(|codec| {
+            probe.codecs = vec![*codec];
+            media::sdp::answer(offer, &probe).is_ok()
+        })
+        .collect()
+}
+
+/// RFC 6086 carries no digits of its own; these two bodies are what phones send.
+fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
+    let body = std::str::from_utf8(body).ok()?;
+    let text = match content_type.to_ascii_lowercase().as_str() {
+        "application/dtmf-relay" => body
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Signal"))
+            .map(|rest| rest.trim_start_matches([' ', '=']))?,
+        "application/dtmf" => body,
+        _ => return None,
+    };
+    let digit = text.trim().chars().next()?.to_ascii_uppercase();
+    matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D').then_some(digit)
+}
