@@ -13,7 +13,14 @@
 //! Invariant: no SIP, sockets, files, clock, chance, lock or thread here; no allocation per packet or tick.
 
 pub mod codec;
+mod conceal;
+pub mod dtmf;
+pub mod gate;
+pub mod jitter;
+pub mod measure;
 pub mod prompt;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
 pub mod worker;
 

@@ -13,7 +13,10 @@ pub struct Prompt {
 
 impl Prompt {
     pub fn new(id: PromptId, pcm: impl Into<Arc<[i16]>>) -> Prompt {
-        Prompt { id, pcm: pcm.into() }
+        Prompt {
+            id,
+            pcm: pcm.into(),
+        }
     }
     pub fn duration(&self) -> std::time::Duration {
         std::time::Duration::from_micros(self.pcm.len() as u64 * 125)

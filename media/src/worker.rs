@@ -11,38 +11,89 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub enum Command {
     /// State only; the shell binds the leg's socket. The numbers are where our sender starts (random, RFC 3550 §5.1).
-    Open { leg: LegId, ssrc: u32, sequence: u16, timestamp: u32 },
+    Open {
+        leg: LegId,
+        ssrc: u32,
+        sequence: u16,
+        timestamp: u32,
+    },
     /// Media may flow. Again after a re-INVITE. `latch`: signalling and SDP addresses differ, so learn the source.
-    Connect { leg: LegId, negotiated: Negotiated, latch: bool },
+    Connect {
+        leg: LegId,
+        negotiated: Negotiated,
+        latch: bool,
+    },
     /// Plays after what is already playing or waiting on this leg (`Stop` the old one to cut in).
-    Play { leg: LegId, play: PlayId, prompt: Arc<Prompt> },
+    Play {
+        leg: LegId,
+        play: PlayId,
+        prompt: Arc<Prompt>,
+    },
     /// Ends or unqueues one play. No `PlayFinished` follows.
-    Stop { leg: LegId, play: PlayId },
+    Stop {
+        leg: LegId,
+        play: PlayId,
+    },
     /// Frames of what this leg says, through `Out::heard`.
-    Listen { leg: LegId, on: bool },
+    Listen {
+        leg: LegId,
+        on: bool,
+    },
     /// Frames of both sides of this leg, through `Out::recorded`.
-    Record { leg: LegId, on: bool },
+    Record {
+        leg: LegId,
+        on: bool,
+    },
     /// The two hear each other.
-    Bridge { a: LegId, b: LegId },
-    Unbridge { a: LegId, b: LegId },
+    Bridge {
+        a: LegId,
+        b: LegId,
+    },
+    Unbridge {
+        a: LegId,
+        b: LegId,
+    },
     /// A key pressed towards this leg: telephone-event, or an in-band tone where the far end has none.
-    SendDigit { leg: LegId, digit: char, duration: Duration },
-    Close { leg: LegId },
+    SendDigit {
+        leg: LegId,
+        digit: char,
+        duration: Duration,
+    },
+    Close {
+        leg: LegId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The first packet of this play has left.
-    PlayStarted { leg: LegId, play: PlayId },
+    PlayStarted {
+        leg: LegId,
+        play: PlayId,
+    },
     /// The last sample of this play has left (or the play could not be queued, so nobody waits for it).
-    PlayFinished { leg: LegId, play: PlayId },
+    PlayFinished {
+        leg: LegId,
+        play: PlayId,
+    },
     /// A key pressed by the far end, once.
-    Digit { leg: LegId, digit: char },
+    Digit {
+        leg: LegId,
+        digit: char,
+    },
     /// The leg's source is settled; the shell may connect its socket to it.
-    SourceLocked { leg: LegId, remote: SocketAddr },
-    Closed { leg: LegId, stats: LegStats },
+    SourceLocked {
+        leg: LegId,
+        remote: SocketAddr,
+    },
+    Closed {
+        leg: LegId,
+        stats: LegStats,
+    },
     /// No RTP for `WorkerConfig::silent_after`; said once until packets come again.
-    Silent { leg: LegId },
+    Silent {
+        leg: LegId,
+    },
 }
 
 /// 20 ms of what a leg said.
@@ -73,7 +124,9 @@ pub struct WorkerConfig {
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        WorkerConfig { silent_after: Duration::from_secs(15) }
+        WorkerConfig {
+            silent_after: Duration::from_secs(15),
+        }
     }
 }
 
