@@ -6,7 +6,7 @@ pub(crate) mod robot;
 #[derive(Debug)]
 pub(crate) enum App {
     /// A campaign's robot talks to a lead.
-    Robot(robot::Robot),
+    Robot(Box<robot::Robot>),
     /// An extension's call to another extension or out through a trunk.
     Direct(direct::Direct),
 }

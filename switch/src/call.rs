@@ -39,7 +39,6 @@ pub(crate) enum CallInput {
 #[derive(Debug)]
 pub(crate) enum LegInput {
     Progress {
-        code: u16,
         sdp: Option<Bytes>,
     },
     Answered {
@@ -334,7 +333,10 @@ impl Core {
     pub fn record(&mut self, world: &mut World, leg: LegId) {
         let day = world.now.wall.rfc3339();
         let file = format!("{}/{}/{}.wav", self.tenant.tenant, &day[..10], self.id);
+        let (tenant, call) = (self.tenant.tenant, self.id);
         let command = MediaCommand::Record {
+            tenant,
+            call,
             leg,
             file: file.clone(),
         };
@@ -595,7 +597,7 @@ impl Call {
     pub fn robot(core: Core, robot: Robot) -> Call {
         Call {
             core,
-            app: App::Robot(robot),
+            app: App::Robot(Box::new(robot)),
             scheduled: None,
         }
     }

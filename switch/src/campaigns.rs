@@ -309,7 +309,7 @@ impl Campaigns {
                 callee: lead.number.to_string(),
                 at: now.wall,
                 reserve: Some(Reserve {
-                    rate: tenant.rate.clone(),
+                    rate: tenant.rate,
                     at_most: plan.campaign.max_duration,
                 }),
             })));

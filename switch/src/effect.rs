@@ -159,7 +159,12 @@ pub enum MediaCommand {
     /// Start sending the leg's audio to the recogniser's side.
     Listen { leg: LegId },
     /// Start writing the leg's two channels into this file (below the recordings folder; the name is ours).
-    Record { leg: LegId, file: String },
+    Record {
+        tenant: TenantId,
+        call: CallId,
+        leg: LegId,
+        file: String,
+    },
     /// Anything that needs no more than the worker.
     Plain(media::Command),
 }

@@ -267,8 +267,8 @@ impl Node {
         use sip::Event;
         match event {
             Event::Incoming(incoming) => self.incoming(&incoming),
-            Event::Progress { id, code, sdp } => {
-                self.invite(id, LegInput::Progress { code, sdp }, false);
+            Event::Progress { id, sdp, .. } => {
+                self.invite(id, LegInput::Progress { sdp }, false);
             }
             Event::Answered { id, sdp } => self.invite(id, LegInput::Answered { sdp }, false),
             Event::Confirmed { id, .. } => self.invite(id, LegInput::Confirmed, false),
@@ -522,7 +522,7 @@ impl Node {
         core.beginning = true;
         let emergency = matches!(callee, Called::Emergency(_));
         let reserve = Reserve {
-            rate: core.tenant.rate.clone(),
+            rate: core.tenant.rate,
             at_most: OUTBOUND_AT_MOST,
         };
         let parties = &core.parties;

@@ -30,7 +30,4 @@ impl Ports {
     pub fn taken(&self) -> usize {
         self.taken
     }
-    pub fn free(&self) -> usize {
-        self.free.len()
-    }
 }

@@ -24,6 +24,7 @@ const fn refusal(code: u16, q850: u8, text: &'static str) -> Refusal {
     Refusal { code, q850, text }
 }
 
+#[allow(clippy::large_enum_variant)] // Lives for one statement.
 pub(crate) enum Route {
     /// Ring these; nothing to pay.
     Inside {

@@ -94,7 +94,7 @@ impl Direct {
 
     pub fn leg(&mut self, core: &mut Core, world: &mut World, leg: LegId, input: LegInput) {
         match input {
-            LegInput::Progress { sdp, .. } => self.progress(core, world, leg, sdp),
+            LegInput::Progress { sdp } => self.progress(core, world, leg, sdp),
             LegInput::Answered { sdp } => self.answered(core, world, leg, sdp),
             LegInput::Gone(gone) => self.gone(core, world, leg, gone),
             LegInput::MediaFailed => {
