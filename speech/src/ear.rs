@@ -27,8 +27,13 @@ const LONGEST: u32 = 25 * SAMPLE_RATE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Voice {
-    Started { at_ms: u32 },
-    Paused { last_voiced_ms: u32, silence: Duration },
+    Started {
+        at_ms: u32,
+    },
+    Paused {
+        last_voiced_ms: u32,
+        silence: Duration,
+    },
 }
 
 /// A span for the recogniser.
@@ -144,7 +149,10 @@ impl Ear {
         self.voiced_run = 0;
         if std::mem::take(&mut self.talking) {
             let silence = samples(self.end().saturating_sub(self.last_voiced));
-            out.push(Voice::Paused { last_voiced_ms: to_ms(self.last_voiced), silence });
+            out.push(Voice::Paused {
+                last_voiced_ms: to_ms(self.last_voiced),
+                silence,
+            });
         }
     }
 
@@ -156,9 +164,16 @@ impl Ear {
         for index in from..self.marks.len() {
             let window = self.window(index);
             let probability = self.vad.probability(&mut self.state, &window)?;
-            self.marks[index] = Marks { looked: true, probability };
+            self.marks[index] = Marks {
+                looked: true,
+                probability,
+            };
             // Voice already under way counts towards its start, but never reopens what was reported.
-            self.voiced_run = if probability >= VOICED { self.voiced_run + 1 } else { 0 };
+            self.voiced_run = if probability >= VOICED {
+                self.voiced_run + 1
+            } else {
+                0
+            };
         }
         Ok(())
     }
@@ -182,7 +197,10 @@ impl Ear {
                 let window = self.window(index);
                 probability = self.vad.probability(&mut self.state, &window)?;
             }
-            self.marks.push_back(Marks { looked, probability });
+            self.marks.push_back(Marks {
+                looked,
+                probability,
+            });
             self.judge(from, probability, out);
             if self.marks.len() > KEPT {
                 self.marks.pop_front();
@@ -207,7 +225,9 @@ impl Ear {
             if !self.talking && self.voiced_run >= START_AFTER {
                 self.talking = true;
                 let start = end - (self.voiced_run * WINDOW) as u32;
-                out.push(Voice::Started { at_ms: to_ms(start) });
+                out.push(Voice::Started {
+                    at_ms: to_ms(start),
+                });
             }
         } else {
             self.voiced_run = 0;
@@ -215,21 +235,29 @@ impl Ear {
             if self.talking && self.unvoiced_run >= PAUSE_AFTER {
                 self.talking = false;
                 let silence = samples(end - self.last_voiced);
-                out.push(Voice::Paused { last_voiced_ms: to_ms(self.last_voiced), silence });
+                out.push(Voice::Paused {
+                    last_voiced_ms: to_ms(self.last_voiced),
+                    silence,
+                });
             }
         }
     }
 
     /// What the leg said between the two offsets, trimmed to its voice. None when there was no voice in it (or it is gone).
     pub fn cut(&self, from_ms: u32, to_ms_: u32) -> Option<Cut> {
-        let (from, to) = (to_sample(from_ms).max(self.base), to_sample(to_ms_).min(self.end()));
+        let (from, to) = (
+            to_sample(from_ms).max(self.base),
+            to_sample(to_ms_).min(self.end()),
+        );
         let voiced = |index: &usize| {
             let start = self.base + (*index * WINDOW) as u32;
             start < to && start + WINDOW as u32 > from && self.marks[*index].probability >= UNVOICED
         };
         let first = (0..self.marks.len()).find(voiced)?;
         let last = (0..self.marks.len()).rfind(voiced)?;
-        let begin = (self.base + (first * WINDOW) as u32).saturating_sub(MARGIN).max(self.base);
+        let begin = (self.base + (first * WINDOW) as u32)
+            .saturating_sub(MARGIN)
+            .max(self.base);
         let end = (self.base + ((last + 1) * WINDOW) as u32 + MARGIN).min(self.end());
         let begin = begin.max(end.saturating_sub(LONGEST));
         let kept = (begin - self.base) as usize..(end - self.base) as usize;
@@ -238,7 +266,11 @@ impl Ear {
             .filter(voiced)
             .filter(|index| self.base + (index * WINDOW) as u32 >= begin)
             .count();
-        Some(Cut { pcm, from_ms: to_ms(begin), voiced: samples((n * WINDOW) as u32) })
+        Some(Cut {
+            pcm,
+            from_ms: to_ms(begin),
+            voiced: samples((n * WINDOW) as u32),
+        })
     }
 
     /// Share of windows silero had to look at. For measuring the gate.

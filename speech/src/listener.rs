@@ -56,11 +56,19 @@ pub(crate) struct Legs {
 
 impl Legs {
     pub fn new(vad: Vad, count: Arc<AtomicUsize>) -> Legs {
-        Legs { vad, legs: HashMap::new(), count }
+        Legs {
+            vad,
+            legs: HashMap::new(),
+            count,
+        }
     }
 
     pub fn listen(&mut self, now: Mono, leg: LegId, frames: Consumer<TapFrame>) {
-        let heard = Leg { frames, ear: Ear::new(self.vad.clone()), last_frame: now };
+        let heard = Leg {
+            frames,
+            ear: Ear::new(self.vad.clone()),
+            last_frame: now,
+        };
         if self.legs.insert(leg, heard).is_some() {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -97,9 +105,14 @@ impl Legs {
             }
             out.extend(voices.drain(..).map(|voice| match voice {
                 Voice::Started { at_ms } => SpeechEvent::VoiceStarted { leg: *id, at_ms },
-                Voice::Paused { last_voiced_ms, silence } => {
-                    SpeechEvent::VoicePaused { leg: *id, last_voiced_ms, silence }
-                }
+                Voice::Paused {
+                    last_voiced_ms,
+                    silence,
+                } => SpeechEvent::VoicePaused {
+                    leg: *id,
+                    last_voiced_ms,
+                    silence,
+                },
             }));
         }
         for leg in orphans {
@@ -109,11 +122,16 @@ impl Legs {
 
     /// The span, or why there is nothing to recognise.
     pub fn cut(&self, request: &Request) -> Result<crate::ear::Cut, NotHeard> {
-        let leg =
-            self.legs.get(&request.leg).ok_or(NotHeard::Failed(RecogniserError::Empty))?;
+        let leg = self
+            .legs
+            .get(&request.leg)
+            .ok_or(NotHeard::Failed(RecogniserError::Empty))?;
         // No voice was found in it: whatever a recogniser said to it would be invented.
         leg.ear.cut(request.from_ms, request.to_ms).ok_or_else(|| {
-            NotHeard::Discarded(Discard { reason: DiscardReason::Empty, text: String::new() })
+            NotHeard::Discarded(Discard {
+                reason: DiscardReason::Empty,
+                text: String::new(),
+            })
         })
     }
 }

@@ -69,8 +69,9 @@ impl Pool {
             shared.clone().hire();
         }
         let watch = shared.clone();
-        if let Err(error) =
-            thread::Builder::new().name("speech-watch".into()).spawn(move || watch.watch())
+        if let Err(error) = thread::Builder::new()
+            .name("speech-watch".into())
+            .spawn(move || watch.watch())
         {
             error!(%error, "no thread for the recognisers' deadlines");
         }
@@ -81,15 +82,22 @@ impl Pool {
         let deadline = asked + self.shared.deadline;
         let refused = {
             let mut state = self.shared.lock();
-            let refused =
-                state.queue.push(Job { key, cut, language, is_final, asked, deadline });
+            let refused = state.queue.push(Job {
+                key,
+                cut,
+                language,
+                is_final,
+                asked,
+                deadline,
+            });
             state.counts.refused += u64::from(refused.is_some());
             refused
         };
         self.shared.ready.notify_one();
         self.shared.watch.notify_one();
         if let Some(unheard) = refused {
-            self.shared.answer(unheard, Err(NotHeard::Failed(RecogniserError::Overloaded)));
+            self.shared
+                .answer(unheard, Err(NotHeard::Failed(RecogniserError::Overloaded)));
         }
     }
     /// Answers a request that never needed a recogniser.
@@ -160,7 +168,12 @@ impl Shared {
             state.latencies.push_back(took);
         }
         let (leg, request) = to.key;
-        (self.sink)(SpeechEvent::Recognised { leg, request, result, took });
+        (self.sink)(SpeechEvent::Recognised {
+            leg,
+            request,
+            result,
+            took,
+        });
     }
 
     fn hire(self: Arc<Self>) {
@@ -172,7 +185,10 @@ impl Shared {
         };
         let worker = self.clone();
         let name = format!("speech-{}", id.0);
-        if let Err(error) = thread::Builder::new().name(name).spawn(move || worker.work(id)) {
+        if let Err(error) = thread::Builder::new()
+            .name(name)
+            .spawn(move || worker.work(id))
+        {
             self.lock().workers -= 1;
             error!(%error, "no thread for a recogniser");
         }
@@ -205,7 +221,13 @@ impl Shared {
                 (wanted, state.lost.len() < before)
             };
             if wanted {
-                self.answer(Unheard { key: job.key, asked: job.asked }, result);
+                self.answer(
+                    Unheard {
+                        key: job.key,
+                        asked: job.asked,
+                    },
+                    result,
+                );
             } else {
                 debug!(?job.key, "nobody waits for this text any more");
             }
@@ -231,7 +253,10 @@ impl Shared {
             if let Some(job) = state.queue.take(id, stop) {
                 return Some(job);
             }
-            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .ready
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -248,12 +273,17 @@ impl Shared {
                 state.workers -= 1;
                 state.lost.push(*worker);
             }
-            let replace = MOST_LOST.saturating_sub(state.lost.len() - lost.len()).min(lost.len());
+            let replace = MOST_LOST
+                .saturating_sub(state.lost.len() - lost.len())
+                .min(lost.len());
             state.counts.workers_replaced += replace as u64;
             if late.is_empty() && lost.is_empty() {
                 let due = state.queue.next_deadline(PATIENCE);
                 let pause = due.map_or(Duration::from_secs(60), |at| at.since(now));
-                drop(self.watch.wait_timeout(state, pause.max(Duration::from_millis(1))));
+                drop(
+                    self.watch
+                        .wait_timeout(state, pause.max(Duration::from_millis(1))),
+                );
                 continue;
             }
             drop(state);
@@ -261,7 +291,10 @@ impl Shared {
                 self.answer(unheard, Err(NotHeard::Failed(RecogniserError::TimedOut)));
             }
             for worker in &lost {
-                warn!(worker = worker.0, "a recogniser hangs; its thread is given up");
+                warn!(
+                    worker = worker.0,
+                    "a recogniser hangs; its thread is given up"
+                );
             }
             for _ in 0..replace {
                 self.clone().hire();
@@ -272,7 +305,9 @@ impl Shared {
 
 /// Recognises and lets through what was plausibly said.
 fn hear(recogniser: &dyn Recogniser, job: &Job) -> Result<String, NotHeard> {
-    let heard = recogniser.recognise(&job.cut.pcm, job.language).map_err(NotHeard::Failed)?;
+    let heard = recogniser
+        .recognise(&job.cut.pcm, job.language)
+        .map_err(NotHeard::Failed)?;
     let facts = AudioFacts {
         language: job.language,
         duration: job.cut.duration(),

@@ -66,8 +66,18 @@ impl Queue {
         let mut out = None;
         if self.awaited.len() + self.speculative.len() >= self.capacity {
             match self.speculative.pop_front() {
-                Some(oldest) => out = Some(Unheard { key: oldest.key, asked: oldest.asked }),
-                None => return Some(Unheard { key: job.key, asked: job.asked }),
+                Some(oldest) => {
+                    out = Some(Unheard {
+                        key: oldest.key,
+                        asked: oldest.asked,
+                    })
+                }
+                None => {
+                    return Some(Unheard {
+                        key: job.key,
+                        asked: job.asked,
+                    });
+                }
             }
         }
         if job.is_final {
@@ -80,7 +90,10 @@ impl Queue {
 
     /// The next job, for a worker that can be told to stop.
     pub fn take(&mut self, worker: WorkerId, stop: &Stop) -> Option<Job> {
-        let job = self.awaited.pop_front().or_else(|| self.speculative.pop_front())?;
+        let job = self
+            .awaited
+            .pop_front()
+            .or_else(|| self.speculative.pop_front())?;
         stop.clear();
         self.running.push(Running {
             key: job.key,
@@ -95,7 +108,11 @@ impl Queue {
 
     /// The worker is done with its job. True when somebody still waits for the result.
     pub fn finish(&mut self, worker: WorkerId) -> bool {
-        match self.running.iter().position(|running| running.worker == worker) {
+        match self
+            .running
+            .iter()
+            .position(|running| running.worker == worker)
+        {
             Some(index) => self.running.swap_remove(index).wanted,
             None => false,
         }
@@ -106,7 +123,10 @@ impl Queue {
         if let Some(index) = self.speculative.iter().position(|job| job.key == key)
             && let Some(job) = self.speculative.remove(index)
         {
-            self.awaited.push_back(Job { is_final: true, ..job });
+            self.awaited.push_back(Job {
+                is_final: true,
+                ..job
+            });
         }
     }
 
@@ -134,15 +154,25 @@ impl Queue {
             waiting.retain(|job| {
                 let late = job.deadline <= now;
                 if late {
-                    out.push(Unheard { key: job.key, asked: job.asked });
+                    out.push(Unheard {
+                        key: job.key,
+                        asked: job.asked,
+                    });
                 }
                 !late
             });
         }
-        for running in self.running.iter_mut().filter(|r| r.wanted && r.deadline <= now) {
+        for running in self
+            .running
+            .iter_mut()
+            .filter(|r| r.wanted && r.deadline <= now)
+        {
             running.wanted = false;
             running.stop.set();
-            out.push(Unheard { key: running.key, asked: running.asked });
+            out.push(Unheard {
+                key: running.key,
+                asked: running.asked,
+            });
         }
         out
     }
@@ -150,18 +180,30 @@ impl Queue {
     /// Workers that did not come back within `patience` of their job's deadline. Their threads are given up.
     pub fn lost(&mut self, now: Mono, patience: Duration) -> Vec<WorkerId> {
         let hung = |running: &Running| running.deadline + patience <= now;
-        let lost = self.running.iter().filter(|r| hung(r)).map(|r| r.worker).collect();
+        let lost = self
+            .running
+            .iter()
+            .filter(|r| hung(r))
+            .map(|r| r.worker)
+            .collect();
         self.running.retain(|running| !hung(running));
         lost
     }
 
     /// When `expire` or `lost` has something to do next.
     pub fn next_deadline(&self, patience: Duration) -> Option<Mono> {
-        let waiting = self.awaited.iter().chain(&self.speculative).map(|job| job.deadline);
-        let running = self
-            .running
+        let waiting = self
+            .awaited
             .iter()
-            .map(|r| if r.wanted { r.deadline } else { r.deadline + patience });
+            .chain(&self.speculative)
+            .map(|job| job.deadline);
+        let running = self.running.iter().map(|r| {
+            if r.wanted {
+                r.deadline
+            } else {
+                r.deadline + patience
+            }
+        });
         waiting.chain(running).min()
     }
 
@@ -180,7 +222,11 @@ mod tests {
     fn job(leg: u64, request: u64, is_final: bool, at_ms: u64) -> Job {
         Job {
             key: (LegId(leg), RequestId(request)),
-            cut: Cut { pcm: vec![0; 8000], from_ms: 0, voiced: Duration::from_millis(500) },
+            cut: Cut {
+                pcm: vec![0; 8000],
+                from_ms: 0,
+                voiced: Duration::from_millis(500),
+            },
             language: Language::Zh,
             is_final,
             asked: Mono::from_millis(at_ms),
@@ -202,8 +248,9 @@ mod tests {
             assert_eq!(queue.push(job(n, n, is_final, 0)), None);
         }
         queue.promote((LegId(2), RequestId(2)));
-        let order: Vec<_> =
-            (0..5).map(|n| request(queue.take(WorkerId(n), &Stop::default()))).collect();
+        let order: Vec<_> = (0..5)
+            .map(|n| request(queue.take(WorkerId(n), &Stop::default())))
+            .collect();
         assert_eq!(order, [Some(3), Some(4), Some(2), Some(1), None]);
     }
 
@@ -240,7 +287,10 @@ mod tests {
         queue.take(WorkerId(1), &stop);
         assert_eq!(queue.next_deadline(PATIENCE), Some(at(1500)));
         assert_eq!(queue.expire(at(1499)), []);
-        let late = |leg, asked| Unheard { key: (LegId(leg), RequestId(leg)), asked: at(asked) };
+        let late = |leg, asked| Unheard {
+            key: (LegId(leg), RequestId(leg)),
+            asked: at(asked),
+        };
         assert_eq!(queue.expire(at(1500)), [late(1, 0)]);
         assert!(stop.wanted());
         assert_eq!(queue.expire(at(1600)), [late(2, 100)]);

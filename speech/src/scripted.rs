@@ -28,7 +28,9 @@ impl Scripted {
     pub fn by(
         respond: impl Fn(&[i16], Language) -> Result<String, RecogniserError> + Send + Sync + 'static,
     ) -> Scripted {
-        Scripted { respond: Box::new(respond) }
+        Scripted {
+            respond: Box::new(respond),
+        }
     }
 }
 
@@ -37,7 +39,13 @@ impl Recogniser for Scripted {
         let text = (self.respond)(pcm_8k, language)?;
         let tokens = text.chars().count() as u32;
         let duration = Duration::from_micros(pcm_8k.len() as u64 * 125);
-        Ok(Heard { text, avg_logprob: 0.0, tokens, duration, took: Duration::ZERO })
+        Ok(Heard {
+            text,
+            avg_logprob: 0.0,
+            tokens,
+            duration,
+            took: Duration::ZERO,
+        })
     }
     fn name(&self) -> &str {
         "scripted (no recognition)"

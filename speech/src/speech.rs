@@ -32,17 +32,34 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
-        Config { workers: cores, queue: 64, deadline: Duration::from_millis(1500), legs: 1000 }
+        Config {
+            workers: cores,
+            queue: 64,
+            deadline: Duration::from_millis(1500),
+            legs: 1000,
+        }
     }
 }
 
 /// Offsets are milliseconds on the leg's time base (`Frame::at`).
 #[derive(Clone, Debug, PartialEq)]
 pub enum SpeechEvent {
-    VoiceStarted { leg: LegId, at_ms: u32 },
-    VoicePaused { leg: LegId, last_voiced_ms: u32, silence: Duration },
+    VoiceStarted {
+        leg: LegId,
+        at_ms: u32,
+    },
+    VoicePaused {
+        leg: LegId,
+        last_voiced_ms: u32,
+        silence: Duration,
+    },
     /// Exactly one for each request that was neither abandoned nor forgotten. `took`: from `recognise` to here.
-    Recognised { leg: LegId, request: RequestId, result: Result<String, NotHeard>, took: Duration },
+    Recognised {
+        leg: LegId,
+        request: RequestId,
+        result: Result<String, NotHeard>,
+        took: Duration,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -107,13 +124,22 @@ impl Speech {
         std::thread::Builder::new()
             .name("speech-listener".into())
             .spawn(move || listener::run(ears, inbox, listening, heard))?;
-        Ok(Speech { commands, pool, sink, legs, most_legs: config.legs })
+        Ok(Speech {
+            commands,
+            pool,
+            sink,
+            legs,
+            most_legs: config.legs,
+        })
     }
 
     /// Drain this leg's ring from now on, until `forget` (or a minute after the producer was dropped).
     pub fn listen(&self, leg: LegId, frames: Consumer<TapFrame>) -> Result<(), Busy> {
         if self.legs.fetch_add(1, Ordering::Relaxed) >= self.most_legs
-            || self.commands.try_send(Command::Listen(leg, frames)).is_err()
+            || self
+                .commands
+                .try_send(Command::Listen(leg, frames))
+                .is_err()
         {
             self.legs.fetch_sub(1, Ordering::Relaxed);
             return Err(Busy);
@@ -133,11 +159,24 @@ impl Speech {
         language: Language,
     ) {
         let asked = clock::now();
-        let wanted = Request { leg, request, from_ms, to_ms, is_final, language, asked };
+        let wanted = Request {
+            leg,
+            request,
+            from_ms,
+            to_ms,
+            is_final,
+            language,
+            asked,
+        };
         if self.commands.try_send(Command::Recognise(wanted)).is_err() {
             let result = Err(NotHeard::Failed(RecogniserError::Overloaded));
             let took = Duration::ZERO;
-            (self.sink)(SpeechEvent::Recognised { leg, request, result, took });
+            (self.sink)(SpeechEvent::Recognised {
+                leg,
+                request,
+                result,
+                took,
+            });
         }
     }
 
@@ -162,6 +201,9 @@ impl Speech {
     }
 
     pub fn load(&self) -> Load {
-        Load { legs: self.legs.load(Ordering::Relaxed), ..self.pool.load() }
+        Load {
+            legs: self.legs.load(Ordering::Relaxed),
+            ..self.pool.load()
+        }
     }
 }

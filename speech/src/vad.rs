@@ -35,7 +35,10 @@ pub struct VadState {
 
 impl Default for VadState {
     fn default() -> Self {
-        VadState { context: [0.0; CONTEXT], state: [0.0; STATE] }
+        VadState {
+            context: [0.0; CONTEXT],
+            state: [0.0; STATE],
+        }
     }
 }
 
@@ -50,15 +53,13 @@ impl Vad {
                 .into_runnable()
         };
         let plan = build().map_err(|error| VadError::Build(error.to_string()))?;
-        Ok(Vad { plan: Arc::new(plan) })
+        Ok(Vad {
+            plan: Arc::new(plan),
+        })
     }
 
     /// Probability of voice in the window that follows those this state has seen.
-    pub fn probability(
-        &self,
-        leg: &mut VadState,
-        window: &[i16; WINDOW],
-    ) -> Result<f32, VadError> {
+    pub fn probability(&self, leg: &mut VadState, window: &[i16; WINDOW]) -> Result<f32, VadError> {
         let mut input = [0.0f32; CONTEXT + WINDOW];
         input[..CONTEXT].copy_from_slice(&leg.context);
         for (to, from) in input[CONTEXT..].iter_mut().zip(window) {
