@@ -8,11 +8,26 @@ use crate::error::StoreError;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
 /// The longest a bulk transaction stands back for calls.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long a bulk transaction may hold the writing connection.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// The time a bulk transaction has.
+pub(crate) struct Slice(Instant);
+
+impl Slice {
+    pub fn begin() -> Slice {
+        Slice(Instant::now())
+    }
+    pub fn lasts(&self) -> bool {
+        self.0.elapsed() < SLICE
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {

@@ -6,13 +6,13 @@
 use crate::db::{Json, Row, Statement, Tx, assembled, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
+use crate::lanes::Slice;
 use crate::scope::Scope;
 use crate::store::{MAX_PAGE, Page, Store};
 use dialer::{LastAttempt, Lead, LeadState, LeadStateKind, Rule};
 use model::*;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 /// A lead as people see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,9 +96,6 @@ pub struct Progress {
 
 /// Rows of one INSERT: few enough for a statement of reasonable size, many enough to be worth it.
 const ROWS: usize = 200;
-/// How long a bulk transaction may hold the writing connection.
-const BULK: Duration = Duration::from_millis(20);
-
 impl Store {
     /// `Conflict{number}` when the campaign (or the list outside campaigns) has the number.
     pub async fn add_lead(
@@ -144,9 +141,9 @@ impl Store {
         while chunks.peek().is_some() {
             let mut tx = self.begin_bulk().await?;
             known_campaign(&mut tx, scope, campaign).await?;
-            let begun = Instant::now();
+            let slice = Slice::begin();
             let mut part = Imported::default();
-            while begun.elapsed() < BULK
+            while slice.lasts()
                 && let Some((n, chunk)) = chunks.next()
             {
                 let list = List { scope, campaign, batch, now };
@@ -345,8 +342,10 @@ async fn import_chunk(
 ) -> Result<(), StoreError> {
     let mut elsewhere = std::collections::HashSet::new();
     if duplicates == Duplicates::RejectInTenant {
-        let numbers = chunk.iter().map(|lead| &lead.number);
-        for row in among("SELECT number FROM leads WHERE tenant_id = $1 AND number IN", list.scope, numbers).all(&mut *tx).await? {
+        let there = sql("SELECT number FROM leads WHERE tenant_id = $1")
+            .bind(list.scope.tenant())
+            .among("AND number", chunk.iter().map(|lead| &lead.number));
+        for row in there.all(&mut *tx).await? {
             elsewhere.insert(row.get::<String>("number")?);
         }
     }
@@ -414,21 +413,6 @@ async fn import_chunk(
         imported.duplicates.extend(minted.into_values());
     }
     Ok(())
-}
-
-/// `… IN ($2, $3, …)` for the numbers, after the tenant.
-pub(crate) fn among<'a>(
-    text: &'static str,
-    scope: &Scope,
-    numbers: impl Iterator<Item = &'a E164>,
-) -> Statement {
-    let mut statement = sql(text).bind(scope.tenant()).then("(");
-    let mut piece = "?";
-    for number in numbers {
-        statement = statement.and(piece, number);
-        piece = ", ?";
-    }
-    if piece == "?" { statement.then("NULL)") } else { statement.then(")") }
 }
 
 /// Moves what may be queued into the campaign's queue. A number that already stands in the campaign by another row stays out.

@@ -3,6 +3,8 @@
 pub mod api_keys;
 pub mod caller_numbers;
 mod cursor;
+pub mod campaigns;
+mod code;
 pub mod db;
 pub mod error;
 pub mod extensions;
@@ -15,6 +17,7 @@ pub mod sessions;
 pub mod setup;
 mod sip_accounts;
 pub mod store;
+pub mod suppression;
 pub mod templates;
 pub mod tenants;
 pub mod trunks;

@@ -6,8 +6,8 @@ use crate::error::StoreError;
 use crate::ids::fresh;
 use crate::scope::{Platform, Scope};
 use crate::store::{Page, Store};
+use dialer::Policy;
 use model::*;
-use serde_json::Value;
 
 /// An enterprise.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +24,10 @@ pub struct Tenant {
     pub currency: String,
     pub rate: TenantRate,
     pub robot_lines: u32,
-    /// When robots may call.
+    /// When its robots may call, in its zone.
     pub hours: Calendar,
-    /// The gate's policy, as the dialer understands it.
-    pub policy: Value,
+    /// The gate's rules for this tenant; country, zone, hours and ban in it are those above.
+    pub policy: Policy,
     pub domains: Vec<String>,
     pub version: u64,
     pub created_at: Wall,
@@ -53,7 +53,7 @@ pub struct NewTenant {
     pub interval_ms: u64,
     pub robot_lines: u32,
     pub hours: Calendar,
-    pub policy: Value,
+    pub policy: Policy,
 }
 
 /// What a tenant's administrator may set.
@@ -63,7 +63,7 @@ pub struct TenantSettings {
     pub zone: Zone,
     pub country: String,
     pub hours: Calendar,
-    pub policy: Value,
+    pub policy: Policy,
 }
 
 /// What only the platform may set; `None` leaves it as it is.
@@ -78,15 +78,26 @@ pub struct TenantTerms {
 }
 
 fn read(row: &Row, domains: Vec<String>) -> Result<Tenant, StoreError> {
-    let zone: String = row.get("zone")?;
     let state: String = row.get("state")?;
+    let banned = state == "banned";
+    let zone: Zone =
+        row.get::<String>("zone")?.parse().map_err(|_| StoreError::Damaged("a time zone"))?;
+    let country: String = row.get("country")?;
+    let hours: Calendar = row.json("hours")?;
+    let policy = Policy {
+        banned,
+        zone,
+        country: country.clone(),
+        tenant_hours: hours.clone(),
+        ..row.json("policy")?
+    };
     Ok(Tenant {
         id: row.get("id")?,
         slug: row.get("slug")?,
         name: row.get("name")?,
-        banned: state == "banned",
-        zone: zone.parse().map_err(|_| StoreError::Damaged("a time zone"))?,
-        country: row.get("country")?,
+        banned,
+        zone,
+        country,
         currency: row.get("currency")?,
         rate: TenantRate {
             version: row.get("rate_version")?,
@@ -94,8 +105,8 @@ fn read(row: &Row, domains: Vec<String>) -> Result<Tenant, StoreError> {
             interval_ms: row.get("rate_interval_ms")?,
         },
         robot_lines: row.get("robot_lines")?,
-        hours: row.json("hours")?,
-        policy: row.json("policy")?,
+        hours,
+        policy,
         domains,
         version: row.get("version")?,
         created_at: row.get("created_at")?,

@@ -16,6 +16,8 @@ CREATE TABLE tenants (
     rate_version       INTEGER NOT NULL DEFAULT 1,
     rate_per_interval  INTEGER NOT NULL CHECK (rate_per_interval >= 0),
     rate_interval_ms   INTEGER NOT NULL CHECK (rate_interval_ms > 0),
+    -- Of talk, charged however short the call.
+    rate_minimum_ms    INTEGER NOT NULL DEFAULT 0 CHECK (rate_minimum_ms >= 0),
     robot_lines        INTEGER NOT NULL DEFAULT 0 CHECK (robot_lines >= 0),
     hours              TEXT    NOT NULL,
     -- The gate's policy (dialer::Policy), the part a tenant may set.
@@ -360,10 +362,8 @@ CREATE TABLE attempts (
     refused            INTEGER NOT NULL DEFAULT 0,
     reserved           INTEGER NOT NULL DEFAULT 0,
     covers_ms          INTEGER NOT NULL DEFAULT 0,
-    -- The rate this attempt is charged by, whatever happens to the tenant's since.
-    rate_version       INTEGER NOT NULL DEFAULT 0,
-    rate_per_interval  INTEGER NOT NULL DEFAULT 0,
-    rate_interval_ms   INTEGER NOT NULL DEFAULT 60000,
+    -- JSON, billing::Rate: what this attempt is charged by, whatever happens to the tenant's since. Null: nothing is charged.
+    rate               TEXT,
     PRIMARY KEY (tenant_id, call_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempts_of_number ON attempts (tenant_id, number, begun_at);
@@ -491,9 +491,9 @@ CREATE TABLE call_events (
 CREATE TABLE ledger_postings (
     tenant_id  BLOB    NOT NULL REFERENCES tenants (id),
     id         BLOB    NOT NULL,
-    -- What makes a repeated posting the same posting: `reserve:<call>`, `settle:<call>`, `recharge:<reference>`.
+    -- billing::Key: what makes a repeated posting the same posting.
     key        TEXT    NOT NULL,
-    -- reserve | settle | release | recharge | refund | credit
+    -- billing::Kind: reserve | settle | release | recharge | refund | credit
     kind       TEXT    NOT NULL,
     call_id    BLOB,
     at         INTEGER NOT NULL,
@@ -509,6 +509,7 @@ CREATE INDEX ledger_postings_of_call ON ledger_postings (tenant_id, call_id) WHE
 CREATE TABLE ledger_entries (
     tenant_id   BLOB    NOT NULL,
     posting_id  BLOB    NOT NULL,
+    -- billing::Account: available | reserved | revenue | external; the last two are the platform's, kept apart by tenant.
     account     TEXT    NOT NULL,
     amount      INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, posting_id, account),

@@ -135,6 +135,15 @@ impl Statement {
         self
     }
 
+    /// Adds `piece IN (…)`; of nothing, nothing is found.
+    pub(crate) fn among<V: Into<Value>>(mut self, piece: &'static str, values: impl IntoIterator<Item = V>) -> Self {
+        self = self.then(piece).then("IN (NULL");
+        for value in values {
+            self = self.and(", ?", value);
+        }
+        self.then(")")
+    }
+
     pub async fn all<'a>(self, on: impl Into<On<'a>>) -> Result<Vec<Row>, StoreError> {
         match on.into() {
             On::Reads(Db::Sqlite(db)) => sqlite::all(self.text_and_values(), &db.read).await,
