@@ -1,0 +1,532 @@
+//! A sentence read: its clauses with the words found in each.
+
+use super::{Class, en, zh};
+use crate::fold::{self, Clause};
+use crate::template::Language;
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// A listed word found in a clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    pub class: Class,
+    /// Bytes of the clause's text.
+    pub span: Range<usize>,
+    pub source: Source,
+    pub by_sound: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Lexicon,
+    Template,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClauseReading {
+    pub text: String,
+    pub asked: bool,
+    /// Strong words, in order, apart from each other.
+    pub hits: Vec<Hit>,
+    /// Words that count alone or first.
+    pub weak: Option<Class>,
+    /// Nothing but fillers and masks.
+    pub hollow: bool,
+    pub backchannel: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    pub clauses: Vec<ClauseReading>,
+    /// A run of digits as long as a telephone number.
+    pub number: bool,
+}
+
+impl Reading {
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for clause in &self.clauses {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(&clause.text);
+        }
+        text
+    }
+}
+
+/// A word list compiled: by character, and by sound for Chinese words long enough to be sure.
+#[derive(Debug)]
+pub(crate) struct Words {
+    text: AhoCorasick,
+    classes: Vec<Class>,
+    sound: AhoCorasick,
+    sound_classes: Vec<Class>,
+}
+
+fn automaton(patterns: &[String]) -> AhoCorasick {
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .build(patterns)
+        .expect("word lists are far below the automaton's limits")
+}
+
+impl Words {
+    /// `least_syllables`: shorter Chinese words are not matched by sound.
+    pub fn new(list: Vec<(String, Class)>, least_syllables: usize) -> Words {
+        let mut texts = Vec::with_capacity(list.len());
+        let mut classes = Vec::with_capacity(list.len());
+        let mut sounds = Vec::new();
+        let mut sound_classes = Vec::new();
+        for (word, class) in list {
+            let word = fold::word(&word);
+            if word.is_empty() {
+                continue;
+            }
+            let count = word.chars().count();
+            if count >= least_syllables && word.chars().all(|c| fold::syllable(c).is_some()) {
+                sounds.push(fold::sound(&word).0);
+                sound_classes.push(class);
+            }
+            texts.push(pattern(&word));
+            classes.push(class);
+        }
+        Words {
+            text: automaton(&texts),
+            classes,
+            sound: automaton(&sounds),
+            sound_classes,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// By character. `padded` is the clause as [`pad`] leaves it.
+    fn find<'a>(&'a self, padded: &'a Padded) -> impl Iterator<Item = (Class, Range<usize>)> + 'a {
+        self.text.find_iter(&padded.text).map(|found| {
+            (
+                self.classes[found.pattern().as_usize()],
+                padded.back(found.range()),
+            )
+        })
+    }
+
+    fn find_by_sound(&self, clause: &str) -> Vec<(Class, Range<usize>)> {
+        let (sound, spans) = fold::sound(clause);
+        let width: Vec<usize> = sound.char_indices().map(|(at, _)| at).collect();
+        let position = |byte: usize| width.partition_point(|at| *at < byte);
+        self.sound
+            .find_iter(&sound)
+            .map(|found| {
+                let (first, last) = (position(found.start()), position(found.end()) - 1);
+                (
+                    self.sound_classes[found.pattern().as_usize()],
+                    spans[first].0..spans[last].1,
+                )
+            })
+            .collect()
+    }
+}
+
+/// A clause in which every Latin word stands between spaces of its own, so that patterns with spaces at both ends match
+/// whole words side by side.
+struct Padded {
+    text: String,
+    /// Per byte of `text`, the byte of the clause.
+    map: Vec<u32>,
+}
+
+impl Padded {
+    fn back(&self, found: Range<usize>) -> Range<usize> {
+        let bytes = &self.text.as_bytes()[found.clone()];
+        let lead = bytes.iter().take_while(|b| **b == b' ').count();
+        let trail = bytes.iter().rev().take_while(|b| **b == b' ').count();
+        let (start, end) = (found.start + lead, found.end - trail);
+        self.map[start] as usize..self.map[end - 1] as usize + 1
+    }
+}
+
+fn pad(clause: &str) -> Padded {
+    let mut text = String::with_capacity(clause.len() + 16);
+    let mut map = Vec::with_capacity(clause.len() + 16);
+    let mut in_word = false;
+    for (at, c) in clause.char_indices() {
+        let latin = !fold::is_han(c) && c != ' ';
+        if latin != in_word {
+            text.push(' ');
+            map.push(at as u32);
+            in_word = latin;
+        }
+        if c != ' ' {
+            text.push(c);
+            map.extend((0..c.len_utf8()).map(|i| (at + i) as u32));
+        }
+    }
+    if in_word {
+        text.push(' ');
+        map.push(clause.len() as u32);
+    }
+    Padded { text, map }
+}
+
+fn pattern(word: &str) -> String {
+    pad(word).text
+}
+
+struct Lexicon {
+    strong: Words,
+    weak: Words,
+    backchannel: Words,
+    first_words: Vec<&'static str>,
+    unfinished_zh: Vec<&'static str>,
+    unfinished_en: Vec<&'static str>,
+}
+
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
+    let mut strong = zh::words();
+    strong.extend(en::words());
+    let mut weak = Vec::new();
+    for (list, class) in [
+        (zh::WEAK_YES, Class::WeakPositive),
+        (zh::WEAK_NO, Class::WeakNegative),
+        (zh::FILLERS, Class::Filler),
+    ] {
+        weak.extend(list.split_whitespace().map(|word| (word.to_owned(), class)));
+    }
+    for (list, class) in [
+        (en::WEAK_YES, Class::WeakPositive),
+        (en::WEAK_NO, Class::WeakNegative),
+        (en::FILLERS, Class::Filler),
+    ] {
+        weak.extend(list.split(',').map(|word| (word.trim().to_owned(), class)));
+    }
+    let backchannel = zh::BACKCHANNEL
+        .split_whitespace()
+        .chain(en::BACKCHANNEL.split(',').map(str::trim))
+        .map(|word| (word.to_owned(), Class::Filler))
+        .collect();
+    Lexicon {
+        strong: Words::new(strong, 3),
+        weak: Words::new(weak, usize::MAX),
+        backchannel: Words::new(backchannel, usize::MAX),
+        first_words: en::FIRST_WORDS.split(',').map(str::trim).collect(),
+        unfinished_zh: zh::UNFINISHED.split_whitespace().collect(),
+        unfinished_en: en::UNFINISHED.split(',').map(str::trim).collect(),
+    }
+});
+
+/// Builds what is built once, so that the first call does not wait for it.
+pub fn warm() {
+    let _ = read("你好", Language::Zh, None);
+}
+
+/// Finds the words of a sentence. `own` are a template's words; where they overlap the lexicon's, the longer one holds.
+pub(crate) fn read(text: &str, _language: Language, own: Option<&[&Words]>) -> Reading {
+    read_clauses(fold::clauses(text), own, has_number(text))
+}
+
+pub(crate) fn read_clauses(clauses: Vec<Clause>, own: Option<&[&Words]>, number: bool) -> Reading {
+    let clauses = clauses
+        .into_iter()
+        .map(|clause| read_clause(clause, own))
+        .collect();
+    Reading { clauses, number }
+}
+
+fn read_clause(clause: Clause, own: Option<&[&Words]>) -> ClauseReading {
+    let lexicon = &*LEXICON;
+    let padded = pad(&clause.text);
+    let mut hits: Vec<Hit> = lexicon
+        .strong
+        .find(&padded)
+        .map(|(class, span)| Hit {
+            class,
+            span,
+            source: Source::Lexicon,
+            by_sound: false,
+        })
+        .collect();
+    let own = own.unwrap_or_default();
+    for words in own.iter().filter(|words| !words.is_empty()) {
+        for (class, span) in words.find(&padded) {
+            insert(&mut hits, &clause.text, class, span, false);
+        }
+    }
+    let (weak, covered) = weak(&padded, &clause.text, &hits);
+    let mut reading = ClauseReading {
+        hits,
+        weak,
+        ..ClauseReading::default()
+    };
+    reading.backchannel = all_covered(&padded, &clause.text, &lexicon.backchannel);
+    let empty = reading.weak.is_none()
+        && reading
+            .hits
+            .iter()
+            .all(|hit| matches!(hit.class, Class::Contrast | Class::Tag));
+    if empty && !covered {
+        // Nothing by character: by sound. First the template's words, which are what is expected here.
+        for words in own {
+            for (class, span) in words.find_by_sound(&clause.text) {
+                insert(&mut reading.hits, &clause.text, class, span, true);
+            }
+        }
+        if reading.hits.is_empty() {
+            for (class, span) in lexicon.strong.find_by_sound(&clause.text) {
+                reading.hits.push(Hit {
+                    class,
+                    span,
+                    source: Source::Lexicon,
+                    by_sound: true,
+                });
+            }
+        }
+    }
+    if first_word_asks(&clause.text, lexicon) && !starts_masked(&reading.hits) {
+        reading.hits.push(Hit {
+            class: Class::Form,
+            span: 0..0,
+            source: Source::Lexicon,
+            by_sound: false,
+        });
+    }
+    reading.hits.sort_by_key(|hit| hit.span.start);
+    reading.hollow = covered && reading.weak.is_none();
+    reading.text = clause.text;
+    reading.asked = clause.asked;
+    reading
+}
+
+/// Puts a template's word among the hits, unless a longer one of the lexicon holds it (需要 in 不需要) or it is denied.
+fn insert(hits: &mut Vec<Hit>, text: &str, class: Class, span: Range<usize>, by_sound: bool) {
+    let overlaps = |hit: &Hit| hit.span.start < span.end && span.start < hit.span.end;
+    let held = hits.iter().any(|hit| {
+        overlaps(hit)
+            && hit.span.len() > span.len()
+            && !matches!(hit.class, Class::Employed | Class::Business)
+    });
+    if held {
+        return;
+    }
+    let class = match (class, denied(text, span.start)) {
+        (Class::Branch(_), true) => return,
+        (Class::Positive, true) => Class::Negative,
+        (class, _) => class,
+    };
+    hits.retain(|hit| {
+        !overlaps(hit) || hit.source == Source::Template && hit.span.len() >= span.len()
+    });
+    hits.push(Hit {
+        class,
+        span,
+        source: Source::Template,
+        by_sound,
+    });
+}
+
+/// A negator stands right before.
+fn denied(text: &str, at: usize) -> bool {
+    let before = &text[..at];
+    let chars: Vec<char> = before.chars().rev().take(3).collect();
+    let near = match chars.first() {
+        Some('不' | '没' | '别' | '无') => true,
+        Some('有' | '是' | '在' | '做' | '去' | '再' | '想' | '用' | '太') => {
+            matches!(chars.get(1), Some('不' | '没' | '别'))
+        }
+        _ => false,
+    };
+    let words: Vec<&str> = before.split_whitespace().rev().take(2).collect();
+    near || words.iter().any(|word| {
+        matches!(
+            *word,
+            "not" | "dont" | "no" | "never" | "cant" | "wont" | "isnt" | "arent" | "didnt"
+        )
+    })
+}
+
+/// Consent or refusal by small words: they count when nothing else is said, or when they come first and are more than a
+/// single character. Also whether small words, fillers and the strong words cover the clause.
+fn weak(padded: &Padded, text: &str, hits: &[Hit]) -> (Option<Class>, bool) {
+    let mut covered = 0;
+    let mut first: Option<(Class, usize)> = None;
+    let mut last: Option<Class> = None;
+    let mut at_front = true;
+    let mut gap = false;
+    let overlaps = |span: &Range<usize>| {
+        hits.iter()
+            .any(|hit| hit.span.start < span.end && span.start < hit.span.end)
+    };
+    let mut spans: Vec<(Option<Class>, Range<usize>)> = LEXICON
+        .weak
+        .find(padded)
+        .filter(|(_, span)| !overlaps(span))
+        .map(|(class, span)| (Some(class), span))
+        .collect();
+    spans.extend(hits.iter().map(|hit| (None, hit.span.clone())));
+    spans.sort_by_key(|(_, span)| span.start);
+    for (class, span) in spans {
+        if text[covered.min(span.start)..span.start]
+            .chars()
+            .any(|c| c != ' ')
+        {
+            gap = true;
+            at_front = false;
+        }
+        covered = covered.max(span.end);
+        match class {
+            Some(class @ (Class::WeakPositive | Class::WeakNegative)) => {
+                let long = text[span.clone()].chars().count() > 1;
+                if at_front && long && first.is_none() {
+                    first = Some((class, span.end));
+                }
+                if last != Some(Class::WeakNegative) {
+                    last = Some(class);
+                }
+            }
+            Some(_) => {}
+            None => at_front = false,
+        }
+    }
+    if text[covered.min(text.len())..].chars().any(|c| c != ' ') {
+        gap = true;
+    }
+    match (gap, last, first) {
+        (false, last, _) => (last, true),
+        (true, _, Some((class, _))) => (Some(class), false),
+        (true, _, None) => (None, false),
+    }
+}
+
+fn all_covered(padded: &Padded, text: &str, words: &Words) -> bool {
+    let mut covered = 0;
+    for (_, span) in words.find(padded) {
+        if text[covered..span.start].chars().any(|c| c != ' ') {
+            return false;
+        }
+        covered = span.end;
+    }
+    text[covered..].chars().all(|c| c == ' ')
+}
+
+/// An English clause that begins like a question, fillers aside.
+fn first_word_asks(text: &str, lexicon: &Lexicon) -> bool {
+    const BEFORE: [&str; 22] = [
+        "so", "and", "well", "okay", "ok", "um", "uh", "oh", "yes", "yeah", "then", "hi", "hello",
+        "hey", "but", "sure", "right", "now", "just", "sorry", "wait", "hmm",
+    ];
+    if text.starts_with(fold::is_han) {
+        return false;
+    }
+    let mut words = text.split(' ').skip_while(|word| BEFORE.contains(word));
+    let Some(first) = words.next() else {
+        return false;
+    };
+    words
+        .next()
+        .is_some_and(|second| second != "not" && second != "call")
+        && lexicon.first_words.contains(&first)
+}
+
+fn starts_masked(hits: &[Hit]) -> bool {
+    hits.iter().any(|hit| {
+        hit.span.start < 12
+            && matches!(
+                hit.class,
+                Class::Mask | Class::Negative | Class::Hard | Class::Positive
+            )
+    })
+}
+
+/// Does the text end where a speaker goes on?
+pub fn unfinished(text: &str) -> bool {
+    let clauses = fold::clauses(text);
+    let Some(last) = clauses.last() else {
+        return false;
+    };
+    if last.asked {
+        return false;
+    }
+    let lexicon = &*LEXICON;
+    lexicon
+        .unfinished_zh
+        .iter()
+        .any(|word| last.text.ends_with(word) && ends_open(&last.text, word))
+        || lexicon.unfinished_en.iter().any(|word| {
+            last.text
+                .strip_suffix(word)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with(' '))
+        })
+}
+
+/// 我想要那个 is finished, 那个 alone or 然后 is not.
+fn ends_open(text: &str, word: &str) -> bool {
+    !matches!(
+        word,
+        "那个" | "这个" | "还有" | "你们这个" | "那" | "还是" | "我们"
+    ) || text == word
+}
+
+/// Seven digits or more in a row, spoken or written.
+fn has_number(text: &str) -> bool {
+    let mut run = 0;
+    let mut word = String::new();
+    let spoken = |word: &str| {
+        matches!(
+            word,
+            "zero"
+                | "oh"
+                | "o"
+                | "one"
+                | "two"
+                | "three"
+                | "four"
+                | "five"
+                | "six"
+                | "seven"
+                | "eight"
+                | "nine"
+        )
+    };
+    for c in text.chars().chain([' ']) {
+        let c = fold::simplify(c);
+        if c.is_ascii_alphabetic() {
+            word.push(c.to_ascii_lowercase());
+            continue;
+        }
+        if !word.is_empty() {
+            match word.as_str() {
+                w if spoken(w) => run += 1,
+                "double" | "triple" => {}
+                _ => run = 0,
+            }
+            word.clear();
+        }
+        match c {
+            '0'..='9'
+            | '０'..='９'
+            | '零'
+            | '〇'
+            | '一'
+            | '二'
+            | '三'
+            | '四'
+            | '五'
+            | '六'
+            | '七'
+            | '八'
+            | '九'
+            | '幺'
+            | '两' => run += 1,
+            ' ' | '-' | '.' | ',' | '，' | '、' => {}
+            _ => run = 0,
+        }
+        if run >= 7 {
+            return true;
+        }
+    }
+    run >= 7
+}
