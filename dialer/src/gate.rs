@@ -376,9 +376,7 @@ impl Question<'_> {
             Rule::CallingWindow => self.closed(0),
             Rule::TenantHours => self.closed(1),
             Rule::RobotHours => self.closed(2),
-            Rule::Balance => (self.outside()
-                && policy.first_charge >= Money::ZERO
-                && history.balance < policy.first_charge)
+            Rule::Balance => (self.outside() && history.balance < policy.first_charge)
                 .then_some(Block::Meanwhile),
         }
     }

@@ -90,7 +90,7 @@ pub struct Policy {
     pub max_attempts: Option<u32>,
     /// `None` outside of a campaign.
     pub retry: Option<RetryRules>,
-    /// Prefixes (digits, country code first) that may be dialled at all. None listed: none may.
+    /// Prefixes (digits, country code first) that may be dialled at all; `""` is any. None listed: none may.
     pub countries: Vec<String>,
     /// Prefixes (digits, country code first) that may not, whatever the countries.
     pub premium: Vec<String>,

@@ -3,10 +3,18 @@
 use model::{E164, NumberError};
 use serde::{Deserialize, Serialize};
 
-/// Dialled as such from anywhere. (Regional ones beside the well-known: 122 traffic police in the mainland, 992 and 995
-/// ambulances of Hong Kong and Singapore, 000 and 111 of Australia and New Zealand.)
-const EMERGENCY: &[&str] = &[
-    "110", "119", "120", "122", "112", "999", "911", "992", "995", "000", "111", "118",
+/// Dialled as such whatever the country: a traveller dials what he knows.
+const EMERGENCY: &[&str] = &["110", "119", "120", "112", "999", "911"];
+
+/// Beside those, by the tenant's calling code: traffic police and maritime rescue, ambulances, text service for the deaf.
+const EMERGENCY_AT_HOME: &[(&str, &str)] = &[
+    ("86", "122"),
+    ("86", "12395"),
+    ("852", "992"),
+    ("65", "995"),
+    ("81", "118"),
+    ("61", "000"),
+    ("64", "111"),
 ];
 
 /// National prefixes behind a calling code that begin with an emergency number and that no subscriber has. An exchange or
@@ -29,11 +37,13 @@ const SHORTEST: &[(&str, usize)] = &[
     ("82", 8),
 ];
 
-/// Prefixes that cost more than a call: international premium and shared cost, satellite and international networks, and
-/// national premium services. A tenant's policy starts with these.
+/// Prefixes that cost more than a call. A tenant's policy starts with these.
 pub const PREMIUM: &[&str] = &[
-    "979", "808", "870", "878", "881", "882", "883", "888", "86168", "852900", "449", "4487",
-    "4470", "1900", "1976", "33899", "4990", "81990",
+    // International premium and shared cost, universal personal numbers, satellite and international networks.
+    "979", "808", "878", "870", "881", "882", "883", "888",
+    // Mainland satellite phones (Globalstar, Tiantong).
+    "861349", "861740", // National premium services.
+    "852900", "449", "4487", "4470", "1900", "1976", "3389", "49900", "81990",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,7 +76,8 @@ impl Called {
         };
         let national = bare.strip_prefix(country).unwrap_or(bare);
         for spelling in [digits.text.as_str(), national] {
-            if EMERGENCY.contains(&spelling) {
+            let home = EMERGENCY_AT_HOME.contains(&(country, spelling));
+            if home || EMERGENCY.contains(&spelling) {
                 return Ok(Called::Emergency(spelling.to_owned()));
             }
         }
