@@ -124,6 +124,8 @@ pub struct Incoming {
     pub privacy: Option<String>,
     pub diversion: Option<String>,
     pub user_agent: Option<String>,
+    /// What is left of it. A call that goes on from this one gets one less.
+    pub max_forwards: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
