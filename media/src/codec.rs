@@ -141,7 +141,7 @@ static U_TO_A: [u8; 256] = {
 /// The segment of a magnitude whose first segment ends below `1 << bits`.
 const fn segment(magnitude: i32, bits: u32) -> u32 {
     let length = 32 - (magnitude as u32).leading_zeros();
-    if length <= bits { 0 } else { length - bits }
+    length.saturating_sub(bits)
 }
 
 const fn a_decode(code: u8) -> i16 {

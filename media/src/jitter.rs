@@ -501,7 +501,7 @@ impl Transit {
             return;
         }
         self.count += 1;
-        if self.count % SPAN == 0 {
+        if self.count.is_multiple_of(SPAN) {
             self.earliest = [relative, self.earliest[0]];
             self.latest = [relative, self.latest[0]];
         } else {

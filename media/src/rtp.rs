@@ -157,7 +157,7 @@ impl Sender {
     ) -> bool {
         let follows = self.splice.as_ref().is_some_and(|splice| {
             let ahead = received.sequence.wrapping_sub(splice.newest);
-            splice.ssrc == received.ssrc && (ahead < MAX_DROPOUT || ahead > u16::MAX - 100)
+            splice.ssrc == received.ssrc && !(MAX_DROPOUT..u16::MAX - 100).contains(&ahead)
         });
         let mut marker = received.marker;
         if !follows {
@@ -184,7 +184,10 @@ impl Sender {
         if ahead != 0 && ahead < MAX_DROPOUT {
             splice.newest = received.sequence;
             self.next_sequence = sequence.wrapping_add(1);
-            self.newest = Some((now, timestamp));
+            // A telephone-event repeats its timestamp: only its first packet tells the time.
+            if self.newest.is_none_or(|(_, newest)| newest != timestamp) {
+                self.newest = Some((now, timestamp));
+            }
             if splice.newest.wrapping_sub(splice.first) > 1000 {
                 splice.first = splice.newest.wrapping_sub(500);
             }
