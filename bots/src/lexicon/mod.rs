@@ -8,9 +8,9 @@ mod read;
 mod verdict;
 mod zh;
 
-pub(crate) use read::{Hit, Reading, Source, Words, read};
+pub(crate) use read::{Hit, Reading, Source, Words, has_number, read, read_clauses};
 pub use read::{unfinished, warm};
-pub(crate) use verdict::{Verdict, conclude, conclude_all, conclude_clause};
+pub(crate) use verdict::{ClauseVerdict, Verdict, conclude, conclude_all, conclude_clause};
 
 use crate::template::Language;
 

@@ -471,7 +471,7 @@ fn ends_open(text: &str, word: &str) -> bool {
 }
 
 /// Seven digits or more in a row, spoken or written.
-fn has_number(text: &str) -> bool {
+pub(crate) fn has_number(text: &str) -> bool {
     let mut run = 0;
     let mut word = String::new();
     let spoken = |word: &str| {
