@@ -1,6 +1,7 @@
 //! Who may register and call: what the endpoint asks of whoever keeps the accounts.
 
 use crate::digest::Algorithm;
+use crate::flow::Flow;
 use std::sync::Arc;
 
 /// One SIP account. The password itself is not kept; both HA1 are (RFC 7616 §3.4.2).
@@ -47,6 +48,12 @@ pub trait Accounts {
     fn account(&self, username: &str) -> Option<Arc<Account>>;
     /// The AOR that a To URI names: `1001@acme.example`, `1001@acme`, or a bare user where that is unique.
     fn aor(&self, user: &str, host: &str) -> Option<String>;
+    /// Whose calls from this address are taken without a digest: a peer known by its address, or, for a device, the
+    /// registrar it is registered with.
+    fn trusted(&self, flow: Flow) -> Option<Arc<Account>> {
+        let _ = flow;
+        None
+    }
 }
 
 /// Nobody: what a pure client answers with.

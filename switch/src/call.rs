@@ -98,6 +98,8 @@ pub(crate) struct Destination {
     pub from: NameAddr,
     pub headers: Vec<(String, String)>,
     pub ring_timeout: Duration,
+    /// One less than the incoming call's, so that loops through us end.
+    pub max_forwards: u8,
 }
 
 /// What is known of a call from its start.
@@ -236,6 +238,7 @@ impl Core {
                 credentials: None,
                 headers: to.headers.clone(),
                 ring_timeout: to.ring_timeout,
+                max_forwards: to.max_forwards,
             },
         );
         world.invites.insert(invite, leg);

@@ -121,6 +121,7 @@ fn inside(
             from: from.clone(),
             headers: Vec::new(),
             ring_timeout: RING,
+            max_forwards: incoming.max_forwards.saturating_sub(1),
         })
         .collect();
     if to.is_empty() {
@@ -148,7 +149,7 @@ fn outside(
         "the extension has no trunk to call out by",
     ))?;
     let caller = displayed(tenant, from, trunk, incoming)?;
-    let to = to_trunk(
+    let mut to = to_trunk(
         world,
         tenant,
         trunk,
@@ -156,6 +157,7 @@ fn outside(
         &callee,
         RING,
     )?;
+    to.max_forwards = incoming.max_forwards.saturating_sub(1);
     let parties = Parties {
         direction: Direction::Outbound,
         caller: caller.unwrap_or_default(),
@@ -234,6 +236,7 @@ pub(crate) fn to_trunk(
         from: address(realm, "", shown)?,
         headers: Vec::new(),
         ring_timeout,
+        max_forwards: 70,
     })
 }
 

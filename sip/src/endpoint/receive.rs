@@ -222,14 +222,19 @@ impl Endpoint {
         else {
             return self.stateless(flow, message, e, 400, &[]);
         };
-        let realm = self.layer.config.realm.clone();
-        let credentials = message.all(Name::ProxyAuthorization).chain(message.all(Name::Authorization));
         let method = message.method_token();
-        let verdict = self.auth.verify(now.wall, &realm, method, message.request_uri(), credentials, accounts);
-        let account = match verdict {
-            Verdict::Accepted(account) => account,
-            Verdict::Challenge { stale, .. } => return self.challenge(now, flow, message, e, stale),
-            Verdict::Refused { .. } => return self.stateless(flow, message, e, 403, &[]),
+        let account = match accounts.trusted(flow) {
+            Some(account) => account,
+            None => {
+                let realm = self.layer.config.realm.clone();
+                let credentials = message.all(Name::ProxyAuthorization).chain(message.all(Name::Authorization));
+                let uri = message.request_uri();
+                match self.auth.verify(now.wall, &realm, method, uri, credentials, accounts) {
+                    Verdict::Accepted(account) => account,
+                    Verdict::Challenge { stale, .. } => return self.challenge(now, flow, message, e, stale),
+                    Verdict::Refused { .. } => return self.stateless(flow, message, e, 403, &[]),
+                }
+            }
         };
         if self.calls.is_merged(&self.layer, e) {
             return self.stateless(flow, message, e, 482, &[]);
