@@ -20,6 +20,9 @@ struct Source {
     first: u64,
     /// Highest sequence number with its wraps.
     highest: u64,
+    /// Which of the 64 numbers up to the highest have come; bit 0 is the highest.
+    seen: u64,
+    /// Doubles not counted: they would hide losses.
     received: u64,
     last_transit: Option<u32>,
     /// A number that would prove a restart if it came next.
@@ -43,8 +46,12 @@ impl Reception {
         };
         let ahead = sequence.wrapping_sub(source.highest as u16);
         if ahead < MAX_DROPOUT {
-            source.highest += u64::from(ahead);
             source.suspect = None;
+            if ahead == 0 && source.received > 0 {
+                return;
+            }
+            source.highest += u64::from(ahead);
+            source.seen = source.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
         } else if ahead <= u16::MAX - MAX_MISORDER {
             if source.suspect == Some(sequence) {
                 let lost = source.lost();
@@ -54,6 +61,14 @@ impl Reception {
                 source.suspect = Some(sequence.wrapping_add(1));
                 return;
             }
+        } else {
+            let bit = 1u64
+                .checked_shl(u32::from(ahead.wrapping_neg()))
+                .unwrap_or(0);
+            if source.seen & bit != 0 {
+                return;
+            }
+            source.seen |= bit;
         }
         source.received += 1;
         if audio {
@@ -76,7 +91,7 @@ impl Reception {
     pub fn received(&self) -> u64 {
         self.received
     }
-    /// Expected less received, never below zero (duplicates can make up for losses, as in RFC 3550).
+    /// Expected less received, never below zero.
     pub fn lost(&self) -> u64 {
         self.lost_before + self.source.as_ref().map_or(0, Source::lost)
     }
@@ -93,6 +108,7 @@ impl Source {
             ssrc,
             first,
             highest: first,
+            seen: 1,
             received: 0,
             last_transit: None,
             suspect: None,
