@@ -318,10 +318,11 @@ impl Posting {
     /// What an account gains by it.
     pub fn gained(&self, account: Account) -> Money {
         let of = self.entries.iter().filter(|entry| entry.account == account);
-        Money(
-            of.map(|entry| entry.amount.minor())
-                .fold(0, i64::saturating_add),
-        )
+        let sum = of
+            .map(|entry| entry.amount.minor())
+            .fold(0, i64::saturating_add);
+        // Never i64::MIN, which has no negative.
+        Money(sum.max(-i64::MAX))
     }
 
     /// What a settlement charges (zero for every other kind).

@@ -56,6 +56,10 @@ fn gate(c: &mut Criterion) {
         }],
         ..known.clone()
     };
+    let new = History {
+        balance: Money(10_000),
+        ..History::default()
+    };
     let never = Policy {
         robot_hours: Calendar::daily(60, 120),
         ..policy.clone()
@@ -95,7 +99,7 @@ fn gate(c: &mut Criterion) {
             "2026-02-09T22:30:00+08:00",
             &mobile,
             &policy,
-            &known,
+            &new,
         ),
         (
             "deny_hours_that_never_meet",

@@ -5,15 +5,16 @@
 //!
 //! | rule | binds |
 //! |---|---|
-//! | `banned` | all but Emergency |
+//! | `banned` | all |
 //! | `emergency_number` | robots, always |
-//! | `short_number`, `country`, `premium_prefix`, `caller_number`, `balance` | all but Internal and Emergency |
-//! | `do_not_call` | the platform's list: all but Internal and Emergency; the tenant's and campaign's: Marketing, and robots |
+//! | `short_number`, `country`, `premium_prefix`, `caller_number`, `balance` | all but Internal |
+//! | `do_not_call` | the platform's list: all but Internal; the tenant's and campaign's: Marketing, and robots |
 //! | `empty_number`, `not_retried`, `attempts_exhausted`, `in_flight`, `retry_interval` | Marketing, and robots |
 //! | `refused`, `frequency`, `holiday`, `calling_window`, `tenant_hours` | Marketing |
 //! | `robot_hours` (and its holidays) | robots |
 //!
-//! Robot rows spare Internal; a robot has no Emergency purpose: it is judged as Marketing would be.
+//! Robot rows spare Internal. An emergency call is one to an emergency number (`may_dial_special`), never to a full number:
+//! with that purpose a person's is judged as Service and a robot's as Marketing, so that the word opens no door.
 //!
 //! `next` is the first moment at which every rule that time alone can satisfy is satisfied, as far as is known now. It is
 //! `None` where the answer is for good (`Rule::is_final`) and where something other than time must happen (`banned`,
@@ -264,14 +265,9 @@ impl Question<'_> {
         self.policy.by == By::Robot
     }
 
-    /// A person's; a robot has none.
-    fn emergency(&self) -> bool {
-        self.policy.purpose == Purpose::Emergency && !self.robot()
-    }
-
     /// Costs money or leaves by a trunk.
     fn outside(&self) -> bool {
-        self.policy.purpose != Purpose::Internal && !self.emergency()
+        self.policy.purpose != Purpose::Internal
     }
 
     /// The callee's quiet is protected.
@@ -292,7 +288,7 @@ impl Question<'_> {
         let history = self.history;
         let digits = self.number.digits();
         match rule {
-            Rule::Banned => (policy.banned && !self.emergency()).then_some(Block::Meanwhile),
+            Rule::Banned => policy.banned.then_some(Block::Meanwhile),
             Rule::EmergencyNumber => (self.robot()
                 && special::kind(self.number) == Some(SpecialKind::Emergency))
             .then_some(Block::Forever),

@@ -85,8 +85,12 @@ pub fn after_attempt(
     update(state, attempts)
 }
 
-/// Where a denial that only an event can lift is asked again.
+/// When a denial that only an event can lift (money, an approval, the end of another call) is asked again.
 pub const ASK_AGAIN: Duration = Duration::from_secs(300);
+
+/// When a lead is asked again whose hours have no common opening in sight: the plan is at fault, and a changed plan should
+/// find the lead waiting.
+pub const ASK_AGAIN_CLOSED: Duration = Duration::from_secs(24 * 3600);
 
 /// The lead's state after the gate said no. `grade` is that of an earlier attempt, when there was one. `None` for `Allow`.
 pub fn after_denial(decision: &Decision, grade: Option<Grade>, now: Wall) -> Option<LeadState> {
@@ -100,7 +104,17 @@ pub fn after_denial(decision: &Decision, grade: Option<Grade>, now: Wall) -> Opt
             None => LeadState::Suppressed { rule: *rule },
         },
         (rule, None) if rule.is_final() => LeadState::Suppressed { rule: *rule },
-        // No common opening in a year: the plan is at fault, not the lead.
+        (
+            Rule::Frequency
+            | Rule::Holiday
+            | Rule::CallingWindow
+            | Rule::TenantHours
+            | Rule::RobotHours
+            | Rule::RetryInterval,
+            None,
+        ) => LeadState::Retry {
+            due: now + ASK_AGAIN_CLOSED,
+        },
         (_, None) => LeadState::Retry {
             due: now + ASK_AGAIN,
         },

@@ -1,5 +1,6 @@
 //! The rules the gate asks under: the tenant's, narrowed by a campaign's.
 
+use crate::calling_window::next_all_open;
 use crate::campaign::{Campaign, RetryRules};
 use crate::special;
 use model::time::seconds;
@@ -171,6 +172,16 @@ impl Policy {
             caller_approved,
             first_charge,
             ..self.clone()
+        }
+    }
+
+    /// When the campaign's robots may next work at all, whoever the callee: no lead need be claimed before. `None`: not within
+    /// 400 days.
+    pub fn robots_open(&self, now: Wall) -> Option<Wall> {
+        let robots = (&self.robot_hours, self.robot_zone);
+        match self.purpose {
+            Purpose::Marketing => next_all_open(now, &[(&self.tenant_hours, self.zone), robots]),
+            _ => next_all_open(now, &[robots]),
         }
     }
 

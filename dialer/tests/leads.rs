@@ -1,6 +1,8 @@
 //! A lead from the list to its end: the graph of its states, what attempts and denials make of it, how many are dialled at once.
 
-use dialer::outcome::{ASK_AGAIN, Before, after_attempt, after_denial, unreached_in_a_row};
+use dialer::outcome::{
+    ASK_AGAIN, ASK_AGAIN_CLOSED, Before, after_attempt, after_denial, unreached_in_a_row,
+};
 use dialer::*;
 use model::*;
 use std::time::Duration;
@@ -235,7 +237,6 @@ fn a_denial_puts_the_lead_where_the_rule_says() {
         Rule::InFlight,
         Rule::CallerNumber,
         Rule::Banned,
-        Rule::RobotHours,
     ] {
         assert_eq!(
             state(&denied(rule, None), None),
@@ -245,6 +246,13 @@ fn a_denial_puts_the_lead_where_the_rule_says() {
             "{rule:?}"
         );
     }
+    assert_eq!(
+        state(&denied(Rule::RobotHours, None), None),
+        Some(LeadState::Retry {
+            due: NOW + ASK_AGAIN_CLOSED
+        }),
+        "hours that never meet"
+    );
     for rule in Rule::ORDER {
         for next in [None, Some(tomorrow)] {
             let next = state(&denied(rule, next), Some(Grade::E)).unwrap();

@@ -60,13 +60,14 @@ const RULES: [(Rule, Wrong); 18] = [
     (Rule::Balance, |_, h| h.balance = Money(9)),
 ];
 
-/// `x` where it binds; columns: Marketing, Service, Forward, Verification, Internal, Emergency.
+/// `x` where it binds; columns: Marketing, Service, Forward, Verification, Internal, Emergency. (No full number is an emergency
+/// number: a person's is judged as Service.)
 const PERSON: [&str; 18] = [
-    "xxxxx.", // banned
-    "xxxx..", // country
-    "xxxx..", // premium
-    "xxxx..", // caller number
-    "xxxx..", // the platform's list
+    "xxxxxx", // banned
+    "xxxx.x", // country
+    "xxxx.x", // premium
+    "xxxx.x", // caller number
+    "xxxx.x", // the platform's list
     "x.....", // the tenant's
     "x.....", // the campaign's
     "x.....", // empty number
@@ -79,7 +80,7 @@ const PERSON: [&str; 18] = [
     "x.....", // calling window
     "x.....", // tenant hours
     "......", // robot hours
-    "xxxx..", // balance
+    "xxxx.x", // balance
 ];
 
 /// A robot has no emergencies: it is held to what binds Marketing.
@@ -137,6 +138,13 @@ fn a_campaign_narrows_the_tenants_policy_and_a_person_is_not_bound_by_it() {
     assert_eq!((robot.by, robot.purpose), (By::Robot, Purpose::Marketing));
     assert_eq!(robot.max_attempts, Some(7));
     assert_eq!(robot.robot_hours, plan.robot_hours);
+    // Nobody need be claimed before ten tomorrow.
+    let eleven = at("2026-11-21T11:00:00+08:00");
+    assert_eq!(
+        robot.robots_open(eleven),
+        Some(at("2026-11-22T10:00:00+08:00"))
+    );
+    assert_eq!(robot.robots_open(eleven - HOUR), Some(eleven - HOUR));
     assert_eq!(robot.countries, tenant.countries);
     let person = tenant.for_person(Purpose::Forward, true, Money(3));
     assert_eq!((person.by, person.purpose), (By::Person, Purpose::Forward));
