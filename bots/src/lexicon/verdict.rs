@@ -113,11 +113,8 @@ pub(crate) fn conclude_clause(clause: &ClauseReading) -> ClauseVerdict {
         let hits = &hits[from..];
         let has = |class: Class| hits.iter().any(|hit| hit.class == class);
         let form = has(Class::Form);
-        let negative = hits
-            .iter()
-            .filter(|hit| hit.class == Class::Negative)
-            .next_back();
-        let wh = hits.iter().filter(|hit| hit.class == Class::Wh).next_back();
+        let negative = hits.iter().rfind(|hit| hit.class == Class::Negative);
+        let wh = hits.iter().rfind(|hit| hit.class == Class::Wh);
         match (negative, wh) {
             // 不需要什么贷款: the question word is part of the refusal.
             (Some(no), Some(wh)) if wh.span.start >= no.span.end => {

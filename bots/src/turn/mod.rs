@@ -1,10 +1,16 @@
 //! Turn-taking: who has the floor, when a turn is over, what is said next.
+//!
+//! `talk` listens and speaks (voice, silence, prompts, recognition, all their deadlines); `flow` decides what a turn means
+//! for the dialogue. Neither knows the clock.
 
-use crate::compiled::CompiledTemplate;
+mod flow;
+mod talk;
+
+pub use talk::Conversation;
+
 use crate::recogniser::NotHeard;
-use crate::record::{Summary, TurnRecord};
-use model::{EndedBy, Mono, PlayId, PromptId, RequestId};
-use std::sync::Arc;
+use crate::record::TurnRecord;
+use model::{EndedBy, PlayId, PromptId, RequestId};
 use std::time::Duration;
 
 /// What happens to a robot call. Milliseconds are offsets in the audio heard from the callee, zero at the answer
@@ -85,6 +91,8 @@ pub struct Tuning {
     pub prompt_tail: Duration,
     /// A callee who goes on within this silence had not finished: the end-point is retracted.
     pub retract_within: Duration,
+    /// Voice without understandable words is asked about from this length on; shorter is a noise.
+    pub unclear_after: Duration,
     /// From the end of speech to the fallback prompt when there is no text.
     pub fallback_after: Duration,
     /// Audio given to the recogniser before the first and after the last voiced sample.
@@ -106,65 +114,12 @@ impl Default for Tuning {
             barge_in_after: Duration::from_millis(250),
             prompt_tail: Duration::from_millis(300),
             retract_within: Duration::from_millis(700),
+            unclear_after: Duration::from_millis(800),
             fallback_after: Duration::from_millis(1700),
             lead_in: Duration::from_millis(200),
             lead_out: Duration::from_millis(180),
             longest_turn: Duration::from_secs(15),
             longest_prompt: Duration::from_secs(60),
         }
-    }
-}
-
-/// One robot call's dialogue.
-#[derive(Clone, Debug)]
-pub struct Conversation {
-    template: Arc<CompiledTemplate>,
-    tuning: Tuning,
-    next_play: u64,
-    next_request: u64,
-}
-
-impl Conversation {
-    /// Ids are minted upwards from the given ones.
-    pub fn new(
-        template: Arc<CompiledTemplate>,
-        first_play: PlayId,
-        first_request: RequestId,
-    ) -> Conversation {
-        Conversation {
-            template,
-            tuning: Tuning::default(),
-            next_play: first_play.0,
-            next_request: first_request.0,
-        }
-    }
-
-    pub fn with_tuning(mut self, tuning: Tuning) -> Conversation {
-        self.tuning = tuning;
-        self
-    }
-
-    /// Takes what happened, appends what is to be done.
-    pub fn handle(&mut self, now: Mono, event: RobotEvent, out: &mut Vec<Action>) {
-        let _ = (
-            now,
-            event,
-            out,
-            &self.template,
-            self.next_play,
-            self.next_request,
-            &self.tuning,
-        );
-    }
-
-    /// When [`RobotEvent::Deadline`] is due.
-    pub fn next_deadline(&self) -> Option<Mono> {
-        None
-    }
-
-    /// The call is over: what it left.
-    pub fn finish(&mut self, now: Mono) -> Summary {
-        let _ = now;
-        Summary::default()
     }
 }
