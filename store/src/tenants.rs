@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::ids::fresh;
 use crate::scope::{Platform, Scope};
 use crate::store::{Page, Store};
+use crate::users::{self, NewUser};
 use dialer::Policy;
 use model::*;
 
@@ -188,9 +189,17 @@ impl Store {
         rows.iter().map(|row| row.get("domain")).collect()
     }
 
-    pub async fn create_tenant(&self, _: &Platform, new: &NewTenant, now: Wall) -> Result<TenantId, StoreError> {
+    /// An enterprise with the person who administers it.
+    pub async fn create_tenant(
+        &self,
+        _: &Platform,
+        new: &NewTenant,
+        admin: &NewUser,
+        now: Wall,
+    ) -> Result<TenantId, StoreError> {
         let mut tx = self.db.begin().await?;
         let id = insert(&mut tx, new, now).await?;
+        users::insert(&mut tx, id, admin, false, now).await?;
         tx.commit().await?;
         Ok(id)
     }
