@@ -48,7 +48,11 @@ impl<'a> DigestParams<'a> {
             let name = element[..equals].trim_ascii();
             let raw = element[equals + 1..].trim_ascii();
             let value = if raw.len() >= 2 && raw[0] == b'"' && raw.ends_with(b"\"") {
-                if raw.contains(&b'\\') { Cow::Owned(unquote(raw)) } else { Cow::Borrowed(&raw[1..raw.len() - 1]) }
+                if raw.contains(&b'\\') {
+                    Cow::Owned(unquote(raw))
+                } else {
+                    Cow::Borrowed(&raw[1..raw.len() - 1])
+                }
             } else {
                 Cow::Borrowed(raw)
             };
@@ -79,7 +83,9 @@ impl<'a> DigestParams<'a> {
     }
 
     fn algorithm(&self) -> Option<Algorithm> {
-        self.algorithm.as_deref().map_or(Some(Algorithm::Md5), Algorithm::from_token)
+        self.algorithm
+            .as_deref()
+            .map_or(Some(Algorithm::Md5), Algorithm::from_token)
     }
 }
 
@@ -140,12 +146,20 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub fn new(key: [u8; 32], lifetime: Duration) -> Authenticator {
-        Authenticator { key, lifetime, counter: 0, used: BTreeMap::new(), floor: (0, 0) }
+        Authenticator {
+            key,
+            lifetime,
+            counter: 0,
+            used: BTreeMap::new(),
+            floor: (0, 0),
+        }
     }
 
     fn proof(&self, (ms, counter): NonceId) -> [u8; 10] {
         // Any key length is valid for HMAC, so this cannot fail.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return [0; 10] };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else {
+            return [0; 10];
+        };
         mac.update(&ms.to_be_bytes());
         mac.update(&counter.to_be_bytes());
         let mut out = [0; 10];
@@ -156,7 +170,10 @@ impl Authenticator {
     /// 6 bytes of milliseconds, 4 of counter, 10 of proof, in hex.
     fn nonce(&mut self, now: Wall) -> String {
         self.counter = self.counter.wrapping_add(1);
-        let id = (now.as_millis().max(0) as u64 & 0xffff_ffff_ffff, self.counter);
+        let id = (
+            now.as_millis().max(0) as u64 & 0xffff_ffff_ffff,
+            self.counter,
+        );
         let mut raw = [0; 20];
         raw[..6].copy_from_slice(&id.0.to_be_bytes()[2..]);
         raw[6..10].copy_from_slice(&id.1.to_be_bytes());
@@ -172,13 +189,28 @@ impl Authenticator {
         let mut counter = [0; 4];
         counter.copy_from_slice(&raw[6..10]);
         let id = (u64::from_be_bytes(ms), u32::from_be_bytes(counter));
-        let wrong = self.proof(id).iter().zip(&raw[10..]).fold(0, |d, (a, b)| d | (a ^ b));
+        let wrong = self
+            .proof(id)
+            .iter()
+            .zip(&raw[10..])
+            .fold(0, |d, (a, b)| d | (a ^ b));
         (wrong == 0).then_some(id)
     }
 
     /// The header lines of a challenge: SHA-256 first, as RFC 8760 §2.4 orders them, MD5 for those who know no better.
-    pub fn challenge(&mut self, now: Wall, realm: &str, proxy: bool, stale: bool, both: bool) -> Vec<u8> {
-        let name = if proxy { "Proxy-Authenticate" } else { "WWW-Authenticate" };
+    pub fn challenge(
+        &mut self,
+        now: Wall,
+        realm: &str,
+        proxy: bool,
+        stale: bool,
+        both: bool,
+    ) -> Vec<u8> {
+        let name = if proxy {
+            "Proxy-Authenticate"
+        } else {
+            "WWW-Authenticate"
+        };
         let nonce = self.nonce(now);
         let mut w = Writer::lines();
         for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
@@ -228,16 +260,33 @@ impl Authenticator {
                     break;
                 }
                 Some(params) => other = Some(again(false, RejectReason::WrongRealm, &params)),
-                None => other = Some(again(false, RejectReason::MalformedDigest, &DigestParams::default())),
+                None => {
+                    other = Some(again(
+                        false,
+                        RejectReason::MalformedDigest,
+                        &DigestParams::default(),
+                    ))
+                }
             }
         }
         let Some(params) = ours else {
-            return other.unwrap_or(Verdict::Challenge { stale: false, reason: None, username: String::new() });
+            return other.unwrap_or(Verdict::Challenge {
+                stale: false,
+                reason: None,
+                username: String::new(),
+            });
         };
         let nc = match &params.qop {
             None => Some(1),
-            Some(qop) if qop.eq_ignore_ascii_case(b"auth") && params.nc.len() == 8 && !params.cnonce.is_empty() => {
-                std::str::from_utf8(&params.nc).ok().and_then(|nc| u32::from_str_radix(nc, 16).ok()).filter(|n| *n > 0)
+            Some(qop)
+                if qop.eq_ignore_ascii_case(b"auth")
+                    && params.nc.len() == 8
+                    && !params.cnonce.is_empty() =>
+            {
+                std::str::from_utf8(&params.nc)
+                    .ok()
+                    .and_then(|nc| u32::from_str_radix(nc, 16).ok())
+                    .filter(|n| *n > 0)
             }
             Some(_) => None,
         };
@@ -266,14 +315,29 @@ impl Authenticator {
             (None, Algorithm::Md5) => &nobody[..16],
             (None, Algorithm::Sha256) => &nobody,
         };
-        let qop = params.qop.as_deref().map(|qop| Qop { nc: &params.nc, cnonce: &params.cnonce, qop });
-        let question = Question { method, uri: &params.uri, nonce: &params.nonce, qop };
+        let qop = params.qop.as_deref().map(|qop| Qop {
+            nc: &params.nc,
+            cnonce: &params.cnonce,
+            qop,
+        });
+        let question = Question {
+            method,
+            uri: &params.uri,
+            nonce: &params.nonce,
+            qop,
+        };
         let right = algorithm.response(ha1, &question).matches(&params.response);
         let Some(account) = account else {
-            return Verdict::Refused { reason: RejectReason::UnknownUser, username: username.into_owned() };
+            return Verdict::Refused {
+                reason: RejectReason::UnknownUser,
+                username: username.into_owned(),
+            };
         };
         if !right {
-            return Verdict::Refused { reason: RejectReason::WrongPassword, username: username.into_owned() };
+            return Verdict::Refused {
+                reason: RejectReason::WrongPassword,
+                username: username.into_owned(),
+            };
         }
         self.forget_old(now);
         if !self.used.entry(id).or_default().take(nc) {
@@ -304,8 +368,14 @@ fn same_request(digest_uri: &[u8], request_uri: &[u8]) -> bool {
     if digest_uri == request_uri {
         return true;
     }
-    let read = |bytes| std::str::from_utf8(bytes).ok().and_then(|text| Uri::parse(text).ok());
-    let (Some(digest), Some(request)) = (read(digest_uri), read(request_uri)) else { return false };
+    let read = |bytes| {
+        std::str::from_utf8(bytes)
+            .ok()
+            .and_then(|text| Uri::parse(text).ok())
+    };
+    let (Some(digest), Some(request)) = (read(digest_uri), read(request_uri)) else {
+        return false;
+    };
     digest.host().eq_ignore_ascii_case(request.host())
         && digest.port().unwrap_or(5060) == request.port().unwrap_or(5060)
         && (digest.user().is_empty() || digest.user() == request.user())
@@ -332,42 +402,67 @@ impl Answerer {
         proxy: bool,
         credentials: &Credentials,
     ) -> Option<Answerer> {
-        challenges.filter_map(DigestParams::parse).find_map(|params| {
-            let kind = params.algorithm()?;
-            let qop = match params.qop.as_deref() {
-                None => false,
-                Some(list) => {
-                    list.split(|b| *b == b',').any(|q| q.trim_ascii().eq_ignore_ascii_case(b"auth")).then_some(true)?
+        challenges
+            .filter_map(DigestParams::parse)
+            .find_map(|params| {
+                let kind = params.algorithm()?;
+                let qop = match params.qop.as_deref() {
+                    None => false,
+                    Some(list) => list
+                        .split(|b| *b == b',')
+                        .any(|q| q.trim_ascii().eq_ignore_ascii_case(b"auth"))
+                        .then_some(true)?,
+                };
+                let realm = String::from_utf8(params.realm.to_vec()).ok()?;
+                if credentials
+                    .realm
+                    .as_ref()
+                    .is_some_and(|only| *only != realm)
+                {
+                    return None;
                 }
-            };
-            let realm = String::from_utf8(params.realm.to_vec()).ok()?;
-            if credentials.realm.as_ref().is_some_and(|only| *only != realm) {
-                return None;
-            }
-            Some(Answerer {
-                realm,
-                nonce: params.nonce.to_vec(),
-                opaque: params.opaque.map(Cow::into_owned),
-                algorithm: params.algorithm.map(Cow::into_owned),
-                kind,
-                qop,
-                proxy,
-                nc: 0,
+                Some(Answerer {
+                    realm,
+                    nonce: params.nonce.to_vec(),
+                    opaque: params.opaque.map(Cow::into_owned),
+                    algorithm: params.algorithm.map(Cow::into_owned),
+                    kind,
+                    qop,
+                    proxy,
+                    nc: 0,
+                })
             })
-        })
     }
 
     /// Writes the header that answers for one request.
-    pub fn write(&mut self, w: &mut Writer, method: &str, uri: &str, credentials: &Credentials, cnonce: &[u8; 16]) {
+    pub fn write(
+        &mut self,
+        w: &mut Writer,
+        method: &str,
+        uri: &str,
+        credentials: &Credentials,
+        cnonce: &[u8; 16],
+    ) {
         self.nc += 1;
         let nc = format!("{:08x}", self.nc);
         let ha1: Hash = match (&credentials.secret, self.kind) {
-            (Secret::Password(password), kind) => kind.ha1(&credentials.username, &self.realm, password),
+            (Secret::Password(password), kind) => {
+                kind.ha1(&credentials.username, &self.realm, password)
+            }
             (Secret::Ha1 { md5, .. }, Algorithm::Md5) => Hash::from_slice(md5),
             (Secret::Ha1 { sha256, .. }, Algorithm::Sha256) => Hash::from_slice(sha256),
         };
-        let qop = self.qop.then_some(Qop { nc: nc.as_bytes(), cnonce, qop: b"auth" });
-        let question = Question { method: method.as_bytes(), uri: uri.as_bytes(), nonce: &self.nonce, qop };
+        let qop = self.qop.then_some(Qop {
+            nc: nc.as_bytes(),
+            cnonce,
+            qop: b"auth",
+        });
+        let question = Question {
+            method: method.as_bytes(),
+            uri: uri.as_bytes(),
+            nonce: &self.nonce,
+            qop,
+        };
         let response = self.kind.response(&ha1, &question);
         let mut value = Vec::with_capacity(320);
         value.extend_from_slice(b"Digest username=");
@@ -396,7 +491,14 @@ impl Answerer {
             value.extend_from_slice(b",opaque=");
             crate::write::quote(&mut value, opaque);
         }
-        w.header(if self.proxy { "Proxy-Authorization" } else { "Authorization" }, value);
+        w.header(
+            if self.proxy {
+                "Proxy-Authorization"
+            } else {
+                "Authorization"
+            },
+            value,
+        );
     }
 }
 
@@ -442,14 +544,25 @@ mod tests {
                 .collect()
         }
         fn verdict(&mut self, value: &[u8]) -> Verdict {
-            self.auth.verify(self.now, REALM, b"REGISTER", URI.as_bytes(), [value].into_iter(), &self.accounts)
+            self.auth.verify(
+                self.now,
+                REALM,
+                b"REGISTER",
+                URI.as_bytes(),
+                [value].into_iter(),
+                &self.accounts,
+            )
         }
     }
 
     fn answer(answerer: &mut Answerer, credentials: &Credentials) -> Vec<u8> {
         let mut w = Writer::lines();
         answerer.write(&mut w, "REGISTER", URI, credentials, b"0123456789abcdef");
-        w.into_block().strip_prefix(b"Authorization: ").unwrap().trim_ascii().to_vec()
+        w.into_block()
+            .strip_prefix(b"Authorization: ")
+            .unwrap()
+            .trim_ascii()
+            .to_vec()
     }
 
     #[test]
@@ -457,10 +570,16 @@ mod tests {
         let mut door = Door::new();
         let credentials = Credentials::new("1001.acme", "secret");
         let mut answerers = door.challenge(&credentials);
-        assert_eq!(answerers.iter().map(|a| a.kind).collect::<Vec<_>>(), [Algorithm::Sha256, Algorithm::Md5]);
+        assert_eq!(
+            answerers.iter().map(|a| a.kind).collect::<Vec<_>>(),
+            [Algorithm::Sha256, Algorithm::Md5]
+        );
         for answerer in &mut answerers {
             answerer.nonce = door.challenge(&credentials)[0].nonce.clone();
-            assert!(matches!(door.verdict(&answer(answerer, &credentials)), Verdict::Accepted(_)));
+            assert!(matches!(
+                door.verdict(&answer(answerer, &credentials)),
+                Verdict::Accepted(_)
+            ));
         }
     }
 
@@ -477,13 +596,23 @@ mod tests {
         for value in [&second, &first] {
             let verdict = door.verdict(value);
             assert!(
-                matches!(verdict, Verdict::Challenge { stale: true, reason: Some(RejectReason::NonceReplayed), .. }),
+                matches!(
+                    verdict,
+                    Verdict::Challenge {
+                        stale: true,
+                        reason: Some(RejectReason::NonceReplayed),
+                        ..
+                    }
+                ),
                 "{verdict:?}"
             );
         }
         // 0x0000000a is ten, not a decimal that fails.
         answerer.nc = 9;
-        assert!(matches!(door.verdict(&answer(&mut answerer, &credentials)), Verdict::Accepted(_)));
+        assert!(matches!(
+            door.verdict(&answer(&mut answerer, &credentials)),
+            Verdict::Accepted(_)
+        ));
     }
 
     #[test]
@@ -510,12 +639,20 @@ mod tests {
         forged.nonce[1] ^= 1;
         assert!(matches!(
             door.verdict(&answer(&mut forged, &credentials)),
-            Verdict::Challenge { stale: true, reason: Some(RejectReason::ForgedNonce), .. }
+            Verdict::Challenge {
+                stale: true,
+                reason: Some(RejectReason::ForgedNonce),
+                ..
+            }
         ));
         door.now = door.now + Duration::from_secs(301);
         assert!(matches!(
             door.verdict(&answer(&mut answerer, &credentials)),
-            Verdict::Challenge { stale: true, reason: Some(RejectReason::StaleNonce), .. }
+            Verdict::Challenge {
+                stale: true,
+                reason: Some(RejectReason::StaleNonce),
+                ..
+            }
         ));
     }
 
@@ -525,27 +662,48 @@ mod tests {
         let credentials = Credentials::new("1001.acme", "secret");
         let mut answerer = door.challenge(&credentials).remove(0);
         let value = answer(&mut answerer, &credentials);
-        let elsewhere = String::from_utf8(value.clone()).unwrap().replace(URI, "sip:other.example");
+        let elsewhere = String::from_utf8(value.clone())
+            .unwrap()
+            .replace(URI, "sip:other.example");
         assert!(matches!(
             door.verdict(elsewhere.as_bytes()),
-            Verdict::Challenge { reason: Some(RejectReason::WrongUri), .. }
+            Verdict::Challenge {
+                reason: Some(RejectReason::WrongUri),
+                ..
+            }
         ));
-        let realm = String::from_utf8(value).unwrap().replace("realm=\"pbx.example\"", "realm=\"x\"");
+        let realm = String::from_utf8(value)
+            .unwrap()
+            .replace("realm=\"pbx.example\"", "realm=\"x\"");
         assert!(matches!(
             door.verdict(realm.as_bytes()),
-            Verdict::Challenge { reason: Some(RejectReason::WrongRealm), .. }
+            Verdict::Challenge {
+                reason: Some(RejectReason::WrongRealm),
+                ..
+            }
         ));
-        for broken in [&b"Digest"[..], b"Digest realm", b"Basic eDp5", b"Digest realm=\"pbx.example\",qop=auth-int"] {
+        for broken in [
+            &b"Digest"[..],
+            b"Digest realm",
+            b"Basic eDp5",
+            b"Digest realm=\"pbx.example\",qop=auth-int",
+        ] {
             assert!(matches!(
                 door.verdict(broken),
-                Verdict::Challenge { reason: Some(RejectReason::MalformedDigest), .. }
+                Verdict::Challenge {
+                    reason: Some(RejectReason::MalformedDigest),
+                    ..
+                }
             ));
         }
     }
 
     #[test]
     fn a_challenge_for_another_realm_is_not_answered() {
-        let only = Credentials { realm: Some("a".into()), ..Credentials::new("u", "p") };
+        let only = Credentials {
+            realm: Some("a".into()),
+            ..Credentials::new("u", "p")
+        };
         let challenge = [&b"Digest realm=\"b\",nonce=\"n\""[..]];
         assert!(Answerer::choose(challenge.into_iter(), false, &only).is_none());
     }

@@ -30,7 +30,13 @@ pub(crate) struct Dialog {
 
 impl Dialog {
     /// For a call we place; the peer's half comes with its answer.
-    pub fn outgoing(layer: &mut Layer, flow: Flow, from: &NameAddr, to: &Uri, target: &Uri) -> Dialog {
+    pub fn outgoing(
+        layer: &mut Layer,
+        flow: Flow,
+        from: &NameAddr,
+        to: &Uri,
+        target: &Uri,
+    ) -> Dialog {
         let local_tag = layer.chance.word();
         let mut local = name_addr(&from.display, from.uri.without_headers());
         local.extend_from_slice(b";tag=");
@@ -50,7 +56,12 @@ impl Dialog {
     }
 
     /// For a call placed to us (§12.1.1).
-    pub fn incoming(layer: &mut Layer, flow: Flow, message: &Message, essentials: &Essentials<'_>) -> Dialog {
+    pub fn incoming(
+        layer: &mut Layer,
+        flow: Flow,
+        message: &Message,
+        essentials: &Essentials<'_>,
+    ) -> Dialog {
         let local_tag = layer.chance.word();
         let mut local = essentials.to_value.to_vec();
         local.extend_from_slice(b";tag=");
@@ -93,7 +104,8 @@ impl Dialog {
 
     /// Whether a request with these marks belongs here.
     pub fn is_from_peer(&self, essentials: &Essentials<'_>) -> bool {
-        *self.call_id == *essentials.call_id && *self.remote_tag == *essentials.from.tag().unwrap_or_default()
+        *self.call_id == *essentials.call_id
+            && *self.remote_tag == *essentials.from.tag().unwrap_or_default()
     }
 
     /// Request-URI and Route of a request (§12.2.1.1). A first hop without `lr` routes strictly.
@@ -104,13 +116,20 @@ impl Dialog {
                 let rest = self.routes[1..].iter().map(|r| r.to_vec());
                 (first, rest.chain([name_addr(b"", &self.target)]).collect())
             }
-            _ => (self.target.to_string(), self.routes.iter().map(|r| r.to_vec()).collect()),
+            _ => (
+                self.target.to_string(),
+                self.routes.iter().map(|r| r.to_vec()).collect(),
+            ),
         }
     }
 
     /// The Request-URI, which digests cover.
     pub fn request_uri(&self) -> String {
-        if self.routes.is_empty() { self.target.to_string() } else { self.path().0 }
+        if self.routes.is_empty() {
+            self.target.to_string()
+        } else {
+            self.path().0
+        }
     }
 
     /// A request inside the dialog, down to CSeq.
@@ -128,8 +147,13 @@ impl Dialog {
     }
 
     pub fn identify(&self, mut w: Writer, method: &str, cseq: u32) -> Writer {
-        w.header("From", &self.local).header("To", &self.remote).header("Call-ID", &self.call_id);
-        w.parts("CSeq", &[cseq.to_string().as_bytes(), b" ", method.as_bytes()]);
+        w.header("From", &self.local)
+            .header("To", &self.remote)
+            .header("Call-ID", &self.call_id);
+        w.parts(
+            "CSeq",
+            &[cseq.to_string().as_bytes(), b" ", method.as_bytes()],
+        );
         w
     }
 }
@@ -137,7 +161,9 @@ impl Dialog {
 /// The URI of the first Contact that can stand in a request line.
 fn contact(message: &Message) -> Option<&str> {
     let address = message.list(Name::Contact).find_map(Address::parse)?;
-    Uri::parse(address.uri).ok().filter(|uri| uri.headers().is_empty())?;
+    Uri::parse(address.uri)
+        .ok()
+        .filter(|uri| uri.headers().is_empty())?;
     Some(address.uri)
 }
 

@@ -113,7 +113,8 @@ impl Endpoint {
     }
     /// UAS: a final refusal (300 to 699). `reason` empty: the standard phrase.
     pub fn reject(&mut self, now: Now, id: InviteId, code: u16, reason: &str, q850: Option<u8>) {
-        self.calls.reject(&mut self.layer, now, id, code, reason, q850);
+        self.calls
+            .reject(&mut self.layer, now, id, code, reason, q850);
     }
     /// CANCEL, BYE or a refusal, whichever is legal now; nothing when the usage is over. Its terminal event comes at once.
     pub fn hang_up(&mut self, now: Now, id: InviteId, q850: Option<u8>, text: &str) {
@@ -121,7 +122,8 @@ impl Endpoint {
     }
     /// Answers `Event::Reoffer` with an answer, or with an offer when there was none.
     pub fn reoffer_accept(&mut self, now: Now, id: InviteId, sdp: impl Into<Bytes>) {
-        self.calls.reoffer_accept(&mut self.layer, now, id, sdp.into());
+        self.calls
+            .reoffer_accept(&mut self.layer, now, id, sdp.into());
     }
     /// The call goes on as it was.
     pub fn reoffer_reject(&mut self, now: Now, id: InviteId, code: u16) {
@@ -134,7 +136,8 @@ impl Endpoint {
 
     /// Keeps a registration of ours with another registrar.
     pub fn register(&mut self, now: Now, registration: Registration) -> RegistrationId {
-        self.registrations.register(&mut self.layer, now, registration)
+        self.registrations
+            .register(&mut self.layer, now, registration)
     }
     pub fn unregister(&mut self, now: Now, id: RegistrationId) {
         self.registrations.unregister(&mut self.layer, now, id);

@@ -111,7 +111,9 @@ impl<'a> Params<'a> {
 
     /// `None`: absent. `Some(None)`: without a value.
     pub fn get(self, name: &str) -> Option<Option<&'a [u8]>> {
-        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v)
+        self.iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, v)| v)
     }
 
     pub fn value(self, name: &str) -> Option<&'a [u8]> {
@@ -148,13 +150,20 @@ fn semicolons(text: &[u8]) -> usize {
 
 /// Takes quotes and escapes away.
 pub fn unquote(value: &[u8]) -> Vec<u8> {
-    match value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")) {
+    match value
+        .strip_prefix(b"\"")
+        .and_then(|v| v.strip_suffix(b"\""))
+    {
         None => value.to_vec(),
         Some(inner) => {
             let mut out = Vec::with_capacity(inner.len());
             let mut bytes = inner.iter();
             while let Some(b) = bytes.next() {
-                out.push(if *b == b'\\' { bytes.next().copied().unwrap_or(b'\\') } else { *b });
+                out.push(if *b == b'\\' {
+                    bytes.next().copied().unwrap_or(b'\\')
+                } else {
+                    *b
+                });
             }
             out
         }
@@ -192,7 +201,12 @@ impl<'a> Address<'a> {
                 if uri.trim_ascii() != uri || uri.is_empty() || !params.well_formed() {
                     return None;
                 }
-                Some(Address { display, uri, params, bracketed: true })
+                Some(Address {
+                    display,
+                    uri,
+                    params,
+                    bracketed: true,
+                })
             }
             None => {
                 // RFC 3261 §20.10: without brackets, parameters belong to the header, and `?` or `,` cannot stand there.
@@ -200,12 +214,19 @@ impl<'a> Address<'a> {
                 let params = Params(&value[end..]);
                 let uri = std::str::from_utf8(value[..end].trim_ascii_end()).ok()?;
                 if uri.is_empty()
-                    || uri.bytes().any(|b| matches!(b, b'?' | b',' | b'"' | b' ' | b'\t'))
+                    || uri
+                        .bytes()
+                        .any(|b| matches!(b, b'?' | b',' | b'"' | b' ' | b'\t'))
                     || !params.well_formed()
                 {
                     return None;
                 }
-                Some(Address { display: b"", uri, params, bracketed: false })
+                Some(Address {
+                    display: b"",
+                    uri,
+                    params,
+                    bracketed: false,
+                })
             }
         }
     }
@@ -215,7 +236,10 @@ impl<'a> Address<'a> {
     }
 
     pub fn to_name_addr(&self) -> Option<NameAddr> {
-        Some(NameAddr { display: unquote(self.display), uri: Uri::parse(self.uri).ok()? })
+        Some(NameAddr {
+            display: unquote(self.display),
+            uri: Uri::parse(self.uri).ok()?,
+        })
     }
 }
 
@@ -235,12 +259,16 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads the first element of a field value.
     pub fn parse(value: &'a [u8]) -> Option<Via<'a>> {
-        let len = find_outside(value, b",", false).ok()?.unwrap_or(value.len());
+        let len = find_outside(value, b",", false)
+            .ok()?
+            .unwrap_or(value.len());
         let element = value[..len].trim_ascii_end();
         // SIP / 2.0 / UDP, with white space wherever it likes.
         let slash = element.iter().position(|b| *b == b'/')?;
         let second = slash + 1 + element[slash + 1..].iter().position(|b| *b == b'/')?;
-        if !element[..slash].trim_ascii().eq_ignore_ascii_case(b"SIP") || element[slash + 1..second].trim_ascii() != b"2.0" {
+        if !element[..slash].trim_ascii().eq_ignore_ascii_case(b"SIP")
+            || element[slash + 1..second].trim_ascii() != b"2.0"
+        {
             return None;
         }
         let rest = element[second + 1..].trim_ascii_start();
@@ -253,7 +281,14 @@ impl<'a> Via<'a> {
         if !transport.iter().copied().all(is_token_byte) || !params.well_formed() {
             return None;
         }
-        Some(Via { transport, sent_by, host, port, params, len: element.len() })
+        Some(Via {
+            transport,
+            sent_by,
+            host,
+            port,
+            params,
+            len: element.len(),
+        })
     }
 
     pub fn branch(&self) -> Option<&'a [u8]> {
@@ -265,7 +300,11 @@ impl<'a> Via<'a> {
     }
     /// The host as an address, when it is one.
     pub fn ip(&self) -> Option<IpAddr> {
-        self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+        self.host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse()
+            .ok()
     }
 }
 
@@ -275,9 +314,16 @@ pub fn reason<'a>(values: impl Iterator<Item = &'a [u8]>) -> (Option<u8>, String
     let mut text = String::new();
     for value in values.flat_map(split_list) {
         let protocol_end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
-        let (protocol, params) = (value[..protocol_end].trim_ascii(), Params(&value[protocol_end..]));
+        let (protocol, params) = (
+            value[..protocol_end].trim_ascii(),
+            Params(&value[protocol_end..]),
+        );
         if protocol.eq_ignore_ascii_case(b"Q.850") {
-            cause = params.value("cause").and_then(number).and_then(|n| u8::try_from(n).ok()).filter(|n| *n < 128);
+            cause = params
+                .value("cause")
+                .and_then(number)
+                .and_then(|n| u8::try_from(n).ok())
+                .filter(|n| *n < 128);
         }
         if text.is_empty()
             && let Some(t) = params.value("text")
@@ -297,7 +343,9 @@ pub fn qvalue(value: &[u8]) -> Option<u16> {
     if fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let thousandths = (0..3).fold(0, |n, i| n * 10 + fraction.get(i).map_or(0, |d| u16::from(d - b'0')));
+    let thousandths = (0..3).fold(0, |n, i| {
+        n * 10 + fraction.get(i).map_or(0, |d| u16::from(d - b'0'))
+    });
     match whole {
         b"0" | b"" => Some(thousandths),
         b"1" if thousandths == 0 => Some(1000),
@@ -310,7 +358,9 @@ mod tests {
     use super::*;
 
     fn elements(value: &str) -> Vec<String> {
-        split_list(value.as_bytes()).map(|v| String::from_utf8_lossy(v).into_owned()).collect()
+        split_list(value.as_bytes())
+            .map(|v| String::from_utf8_lossy(v).into_owned())
+            .collect()
     }
 
     #[test]
@@ -341,17 +391,28 @@ mod tests {
             b"<sip:j@h>;;tag=1",
             b"<sip:j@h>tag=1",
         ] {
-            assert!(Address::parse(wrong).is_none(), "{}", String::from_utf8_lossy(wrong));
+            assert!(
+                Address::parse(wrong).is_none(),
+                "{}",
+                String::from_utf8_lossy(wrong)
+            );
         }
     }
 
     #[test]
     fn via_with_room_to_breathe() {
-        let via = Via::parse(b"SIP  /   2.0 /UDP    192.0.2.2 ; branch = 390skdjuw, SIP/2.0/TCP x").unwrap();
-        assert_eq!((via.transport, via.host, via.port), (&b"UDP"[..], "192.0.2.2", None));
+        let via = Via::parse(b"SIP  /   2.0 /UDP    192.0.2.2 ; branch = 390skdjuw, SIP/2.0/TCP x")
+            .unwrap();
+        assert_eq!(
+            (via.transport, via.host, via.port),
+            (&b"UDP"[..], "192.0.2.2", None)
+        );
         assert_eq!(via.branch(), Some(&b"390skdjuw"[..]));
         let via = Via::parse(b"SIP/2.0/UDP [::1]:5070;rport;branch=z9hG4bKx").unwrap();
-        assert_eq!((via.ip(), via.port, via.wants_rport()), ("::1".parse().ok(), Some(5070), true));
+        assert_eq!(
+            (via.ip(), via.port, via.wants_rport()),
+            ("::1".parse().ok(), Some(5070), true)
+        );
         assert!(Via::parse(b"SIP/2.0/UDP 192.0.2.15;;,;,,").is_none());
     }
 
@@ -368,7 +429,11 @@ mod tests {
 
     #[test]
     fn reasons_carry_cause_and_text() {
-        let values = [&br#"SIP;cause=200;text="Call completed elsewhere", Q.850;cause=17;text="busy""#[..]];
-        assert_eq!(reason(values.into_iter()), (Some(17), "Call completed elsewhere".to_owned()));
+        let values =
+            [&br#"SIP;cause=200;text="Call completed elsewhere", Q.850;cause=17;text="busy""#[..]];
+        assert_eq!(
+            reason(values.into_iter()),
+            (Some(17), "Call completed elsewhere".to_owned())
+        );
     }
 }

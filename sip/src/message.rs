@@ -170,8 +170,15 @@ struct Field {
 
 #[derive(Clone, Copy, Debug)]
 enum Start {
-    Request { method: Method, token: Span, uri: Span },
-    Response { code: u16, reason: Span },
+    Request {
+        method: Method,
+        token: Span,
+        uri: Span,
+    },
+    Response {
+        code: u16,
+        reason: Span,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -185,7 +192,10 @@ pub struct Message {
 
 impl Message {
     pub fn parse(datagram: &[u8]) -> Result<Message, ParseError> {
-        let lead = datagram.iter().take_while(|b| matches!(b, b'\r' | b'\n' | 0 | b' ')).count();
+        let lead = datagram
+            .iter()
+            .take_while(|b| matches!(b, b'\r' | b'\n' | 0 | b' '))
+            .count();
         let text = &datagram[lead..];
         if text.is_empty() {
             return Err(ParseError::Empty);
@@ -197,7 +207,12 @@ impl Message {
         if !text[0].is_ascii_alphanumeric() && !headers::is_token_byte(text[0]) {
             return Err(ParseError::NotSip);
         }
-        Reader { text: text.to_vec(), at: 0, fault: None }.read()
+        Reader {
+            text: text.to_vec(),
+            at: 0,
+            fault: None,
+        }
+        .read()
     }
 
     fn slice(&self, (from, to): Span) -> &[u8] {
@@ -263,25 +278,36 @@ impl Message {
 
     /// Values of every field of that name, in order, commas not yet split.
     pub fn all(&self, name: Name) -> impl Iterator<Item = &[u8]> + '_ {
-        self.fields.iter().filter(move |f| f.name == name).map(|f| self.slice(f.value))
+        self.fields
+            .iter()
+            .filter(move |f| f.name == name)
+            .map(|f| self.slice(f.value))
     }
     pub fn first(&self, name: Name) -> Option<&[u8]> {
-        self.fields.iter().find(|f| f.name == name).map(|f| self.slice(f.value))
+        self.fields
+            .iter()
+            .find(|f| f.name == name)
+            .map(|f| self.slice(f.value))
     }
     /// The first field's value as text; bytes that are no UTF-8 become replacement characters.
     pub fn text(&self, name: Name) -> Option<String> {
-        self.first(name).map(|v| String::from_utf8_lossy(v).into_owned())
+        self.first(name)
+            .map(|v| String::from_utf8_lossy(v).into_owned())
     }
     /// A field we have no word for.
     pub fn other(&self, name: &str) -> Option<&[u8]> {
         self.fields
             .iter()
-            .find(|f| f.name == Name::Other && self.slice(f.name_at).eq_ignore_ascii_case(name.as_bytes()))
+            .find(|f| {
+                f.name == Name::Other && self.slice(f.name_at).eq_ignore_ascii_case(name.as_bytes())
+            })
             .map(|f| self.slice(f.value))
     }
     /// Every field: name as sent, value as sent (folds are spaces).
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> + '_ {
-        self.fields.iter().map(|f| (self.slice(f.name_at), self.slice(f.value)))
+        self.fields
+            .iter()
+            .map(|f| (self.slice(f.name_at), self.slice(f.value)))
     }
     /// A list header's elements over all its fields (RFC 3261 §7.3.1).
     pub fn list(&self, name: Name) -> impl Iterator<Item = &[u8]> + '_ {
@@ -309,7 +335,16 @@ impl Message {
         }
         let from = Address::parse(from_value).ok_or(bad("Malformed From"))?;
         let to = Address::parse(to_value).ok_or(bad("Malformed To"))?;
-        Ok(Essentials { via, from, from_value, to, to_value, call_id, cseq, cseq_method: Method::of(cseq_method) })
+        Ok(Essentials {
+            via,
+            from,
+            from_value,
+            to,
+            to_value,
+            call_id,
+            cseq,
+            cseq_method: Method::of(cseq_method),
+        })
     }
 }
 
@@ -354,7 +389,11 @@ impl Reader {
                 self.at
             }
         };
-        let to = if to > from && self.text[to - 1] == b'\r' { to - 1 } else { to };
+        let to = if to > from && self.text[to - 1] == b'\r' {
+            to - 1
+        } else {
+            to
+        };
         Some((from, to))
     }
 
@@ -396,7 +435,11 @@ impl Reader {
             }
             let kind = Name::of(name);
             let value = line[colon + 1..].trim_ascii();
-            let offset = if value.is_empty() { to } else { value.as_ptr() as usize - self.text.as_ptr() as usize };
+            let offset = if value.is_empty() {
+                to
+            } else {
+                value.as_ptr() as usize - self.text.as_ptr() as usize
+            };
             let value = (offset as u32, (offset + value.len()) as u32);
             let bit = match kind {
                 Name::From => 1,
@@ -415,7 +458,11 @@ impl Reader {
             if fields.len() == MAX_HEADERS {
                 return Err(ParseError::TooLarge);
             }
-            fields.push(Field { name: kind, name_at, value });
+            fields.push(Field {
+                name: kind,
+                name_at,
+                value,
+            });
         }
         let body_from = self.at;
         let mut body_to = self.text.len();
@@ -458,11 +505,15 @@ impl Reader {
             if !(100..700).contains(&code) {
                 return Err(ParseError::NotSip);
             }
-            return Ok(Start::Response { code, reason: span(reason_at, line.len()) });
+            return Ok(Start::Response {
+                code,
+                reason: span(reason_at, line.len()),
+            });
         }
-        let (Some(first), Some(last)) =
-            (line.iter().position(|b| *b == b' '), line.trim_ascii_end().iter().rposition(|b| *b == b' '))
-        else {
+        let (Some(first), Some(last)) = (
+            line.iter().position(|b| *b == b' '),
+            line.trim_ascii_end().iter().rposition(|b| *b == b' '),
+        ) else {
             return Err(ParseError::NotSip);
         };
         let token = &line[..first];
@@ -474,8 +525,12 @@ impl Reader {
             return Err(ParseError::NotSip);
         }
         let fault = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
-            Some(Fault { code: 505, reason: "Version Not Supported" })
-        } else if last <= first + 1 || line[first + 1..last].contains(&b' ') || line.ends_with(b" ") {
+            Some(Fault {
+                code: 505,
+                reason: "Version Not Supported",
+            })
+        } else if last <= first + 1 || line[first + 1..last].contains(&b' ') || line.ends_with(b" ")
+        {
             // RFC 4475 §3.1.2.8 ff.: white space beside or inside the Request-URI.
             Some(bad("Malformed Request-Line"))
         } else {
@@ -484,7 +539,11 @@ impl Reader {
         let start = Start::Request {
             method: Method::of(token),
             token: span(0, first),
-            uri: if last > first { span(first + 1, last) } else { span(first, first) },
+            uri: if last > first {
+                span(first + 1, last)
+            } else {
+                span(first, first)
+            },
         };
         if let Some(fault) = fault {
             self.fail(fault);

@@ -63,7 +63,9 @@ impl Refusal {
     }
     pub fn reason(self) -> RejectReason {
         match self {
-            Refusal::MalformedContact | Refusal::Star | Refusal::ForbiddenContact => RejectReason::BadContact,
+            Refusal::MalformedContact | Refusal::Star | Refusal::ForbiddenContact => {
+                RejectReason::BadContact
+            }
             Refusal::TooBrief => RejectReason::IntervalTooBrief,
             Refusal::OutOfOrder => RejectReason::OutOfOrder,
             Refusal::TooMany => RejectReason::TooManyContacts,
@@ -96,7 +98,10 @@ pub(crate) struct Registrar {
 
 impl Registrar {
     pub fn new(hasher: Keyed) -> Registrar {
-        Registrar { aors: HashMap::with_hasher(hasher), timers: Timers::new(hasher) }
+        Registrar {
+            aors: HashMap::with_hasher(hasher),
+            timers: Timers::new(hasher),
+        }
     }
 
     /// Carries an authenticated REGISTER out, all of it or nothing.
@@ -116,8 +121,15 @@ impl Registrar {
         let wishes = match wishes(config, flow, message)? {
             Wishes::None => return Ok(()),
             Wishes::RemoveAll => {
-                let bound = self.aors.get(aor).map(|a| a.bound.as_slice()).unwrap_or_default();
-                if bound.iter().any(|b| b.binding.call_id == call_id && b.binding.cseq >= essentials.cseq) {
+                let bound = self
+                    .aors
+                    .get(aor)
+                    .map(|a| a.bound.as_slice())
+                    .unwrap_or_default();
+                if bound
+                    .iter()
+                    .any(|b| b.binding.call_id == call_id && b.binding.cseq >= essentials.cseq)
+                {
                     return Err(Refusal::OutOfOrder);
                 }
                 if let Some(gone) = self.remove(aor) {
@@ -130,10 +142,17 @@ impl Registrar {
             }
             Wishes::Some(wishes) => wishes,
         };
-        let before = self.aors.get(aor).map(|a| a.bound.as_slice()).unwrap_or_default();
+        let before = self
+            .aors
+            .get(aor)
+            .map(|a| a.bound.as_slice())
+            .unwrap_or_default();
         let mut count = before.iter().filter(|b| b.expires > now.mono).count();
         for wish in &wishes {
-            match before.iter().find(|b| b.binding.contact.same_place(&wish.contact)) {
+            match before
+                .iter()
+                .find(|b| b.binding.contact.same_place(&wish.contact))
+            {
                 // §10.3 step 7: CSeq orders requests of one Call-ID.
                 Some(b) if b.binding.call_id == call_id && b.binding.cseq >= essentials.cseq => {
                     return Err(Refusal::OutOfOrder);
@@ -148,11 +167,16 @@ impl Registrar {
         let user_agent = message.text(Name::UserAgent).unwrap_or_default();
         let mut bound = self.remove(aor).map(|a| a.bound).unwrap_or_default();
         for wish in wishes {
-            let index = bound.iter().position(|b| b.binding.contact.same_place(&wish.contact));
+            let index = bound
+                .iter()
+                .position(|b| b.binding.contact.same_place(&wish.contact));
             if wish.expires.is_zero() {
                 if let Some(index) = index {
                     let contact = bound.remove(index).binding.contact;
-                    events.extend([Event::Unregistered { aor: aor.to_owned(), contact }]);
+                    events.extend([Event::Unregistered {
+                        aor: aor.to_owned(),
+                        contact,
+                    }]);
                 }
                 continue;
             }
@@ -175,7 +199,13 @@ impl Registrar {
                 binding: Box::new(binding.clone()),
                 refreshed: index.is_some(),
             }]);
-            bound.insert(0, Bound { binding, expires: now.mono + wish.expires });
+            bound.insert(
+                0,
+                Bound {
+                    binding,
+                    expires: now.mono + wish.expires,
+                },
+            );
         }
         self.insert(aor, bound);
         Ok(())
@@ -191,20 +221,25 @@ impl Registrar {
     fn insert(&mut self, aor: &str, mut bound: Vec<Bound>) {
         // The newest first among equal preferences: `bindings` reads in this order.
         bound.sort_by_key(|b| std::cmp::Reverse((b.binding.q, b.binding.expires_at)));
-        let Some(first) = bound.iter().map(|b| b.expires).min() else { return };
+        let Some(first) = bound.iter().map(|b| b.expires).min() else {
+            return;
+        };
         let timer = self.timers.set(first, aor.to_owned());
         self.aors.insert(aor.to_owned(), Aor { bound, timer });
     }
 
     pub fn expire(&mut self, now: Now, events: &mut impl Extend<Event>) {
         while let Some(aor) = self.timers.pop_due(now.mono) {
-            let Some(entry) = self.aors.remove(&aor) else { continue };
-            let (gone, live): (Vec<_>, Vec<_>) = entry.bound.into_iter().partition(|b| b.expires <= now.mono);
+            let Some(entry) = self.aors.remove(&aor) else {
+                continue;
+            };
+            let (gone, live): (Vec<_>, Vec<_>) =
+                entry.bound.into_iter().partition(|b| b.expires <= now.mono);
             let aor_name = aor.clone();
-            events.extend(
-                gone.into_iter()
-                    .map(|b| Event::Expired { aor: aor_name.clone(), contact: b.binding.contact }),
-            );
+            events.extend(gone.into_iter().map(|b| Event::Expired {
+                aor: aor_name.clone(),
+                contact: b.binding.contact,
+            }));
             self.insert(&aor, live);
         }
     }
@@ -214,8 +249,15 @@ impl Registrar {
     }
 
     pub fn bindings(&self, aor: &str, now: Now) -> impl Iterator<Item = &Binding> {
-        let bound = self.aors.get(aor).map(|a| a.bound.as_slice()).unwrap_or_default();
-        bound.iter().filter(move |b| b.expires > now.mono).map(|b| &b.binding)
+        let bound = self
+            .aors
+            .get(aor)
+            .map(|a| a.bound.as_slice())
+            .unwrap_or_default();
+        bound
+            .iter()
+            .filter(move |b| b.expires > now.mono)
+            .map(|b| &b.binding)
     }
 
     pub fn restore(&mut self, now: Now, bindings: Vec<Binding>) {
@@ -227,7 +269,10 @@ impl Registrar {
             let aor = binding.aor.clone();
             let mut bound = self.remove(&aor).map(|a| a.bound).unwrap_or_default();
             bound.retain(|b| !b.binding.contact.same_place(&binding.contact));
-            bound.push(Bound { binding, expires: now.mono + left });
+            bound.push(Bound {
+                binding,
+                expires: now.mono + left,
+            });
             self.insert(&aor, bound);
         }
     }
@@ -264,7 +309,8 @@ fn wishes(config: &Config, flow: Flow, message: &Message) -> Result<Wishes, Refu
         // §10.2.1.1: malformed values count as the default.
         let expires = match address.params.value("expires").or(header) {
             None => config.default_expires,
-            Some(text) => headers::number(text).map_or(config.default_expires, |s| Duration::from_secs(s.into())),
+            Some(text) => headers::number(text)
+                .map_or(config.default_expires, |s| Duration::from_secs(s.into())),
         };
         if !expires.is_zero() {
             if !allowed(config, flow, &contact) {
@@ -279,18 +325,35 @@ fn wishes(config: &Config, flow: Flow, message: &Message) -> Result<Wishes, Refu
             Some(text) => headers::qvalue(text).ok_or(Refusal::MalformedContact)?,
         };
         wishes.retain(|w| !w.contact.same_place(&contact));
-        wishes.push(Wish { contact, expires: expires.min(config.max_expires), q });
+        wishes.push(Wish {
+            contact,
+            expires: expires.min(config.max_expires),
+            q,
+        });
     }
     if star {
         let zero = header.and_then(headers::number) == Some(0);
-        return if zero && wishes.is_empty() { Ok(Wishes::RemoveAll) } else { Err(Refusal::Star) };
+        return if zero && wishes.is_empty() {
+            Ok(Wishes::RemoveAll)
+        } else {
+            Err(Refusal::Star)
+        };
     }
-    Ok(if wishes.is_empty() { Wishes::None } else { Wishes::Some(wishes) })
+    Ok(if wishes.is_empty() {
+        Wishes::None
+    } else {
+        Wishes::Some(wishes)
+    })
 }
 
 /// Nobody may make us call ourselves, a group, or (from outside) this machine.
 fn allowed(config: &Config, flow: Flow, contact: &Uri) -> bool {
-    let Ok(ip) = contact.host().trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() else {
+    let Ok(ip) = contact
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>()
+    else {
         return true;
     };
     let port = contact.port().unwrap_or(5060);

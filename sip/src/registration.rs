@@ -64,7 +64,10 @@ pub(crate) struct Registrations {
 
 impl Registrations {
     pub fn new(hasher: Keyed) -> Registrations {
-        Registrations { clients: HashMap::with_hasher(hasher), next: 0 }
+        Registrations {
+            clients: HashMap::with_hasher(hasher),
+            next: 0,
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -91,12 +94,17 @@ impl Registrations {
             waiting: false,
             sent_zero: false,
         };
-        self.clients.entry(id).or_insert(client).send(layer, now, id);
+        self.clients
+            .entry(id)
+            .or_insert(client)
+            .send(layer, now, id);
         id
     }
 
     pub fn unregister(&mut self, layer: &mut Layer, now: Now, id: RegistrationId) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
         client.state = State::Leaving;
         client.challenges = 0;
         if let Some(timer) = client.timer.take() {
@@ -120,8 +128,18 @@ impl Registrations {
         self.lost(layer, now, id, code, phrase(code).to_owned(), true);
     }
 
-    fn lost(&mut self, layer: &mut Layer, now: Now, id: RegistrationId, code: u16, reason: String, again: bool) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+    fn lost(
+        &mut self,
+        layer: &mut Layer,
+        now: Now,
+        id: RegistrationId,
+        code: u16,
+        reason: String,
+        again: bool,
+    ) {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
         client.waiting = false;
         if client.state == State::Leaving {
             self.clients.remove(&id);
@@ -131,7 +149,11 @@ impl Registrations {
         layer.emit(Event::RegistrationDown { id, code, reason });
         if again {
             let jitter = Duration::from_millis(layer.chance.below(5000));
-            client.timer = Some(layer.timers.set(now.mono + RETRY + jitter, Due::Registration(id)));
+            client.timer = Some(
+                layer
+                    .timers
+                    .set(now.mono + RETRY + jitter, Due::Registration(id)),
+            );
         } else {
             self.clients.remove(&id);
         }
@@ -139,7 +161,9 @@ impl Registrations {
 
     pub fn response(&mut self, layer: &mut Layer, now: Now, id: RegistrationId, message: &Message) {
         let code = message.status().unwrap_or(500);
-        let Some(client) = self.clients.get_mut(&id).filter(|_| code >= 200) else { return };
+        let Some(client) = self.clients.get_mut(&id).filter(|_| code >= 200) else {
+            return;
+        };
         client.waiting = false;
         let sent_zero = client.sent_zero;
         match code {
@@ -156,7 +180,10 @@ impl Registrations {
                 let granted = client.granted(message);
                 if client.state != State::Up {
                     client.state = State::Up;
-                    layer.emit(Event::RegistrationUp { id, expires: granted });
+                    layer.emit(Event::RegistrationUp {
+                        id,
+                        expires: granted,
+                    });
                 }
                 // Early enough for a second attempt before it lapses.
                 let wait = (granted * 9 / 10).min(granted.saturating_sub(Duration::from_secs(5)));
@@ -164,7 +191,11 @@ impl Registrations {
                 client.timer = Some(layer.timers.set(at, Due::Registration(id)));
             }
             401 | 407 if client.challenges < 2 => {
-                let name = if code == 407 { Name::ProxyAuthenticate } else { Name::WwwAuthenticate };
+                let name = if code == 407 {
+                    Name::ProxyAuthenticate
+                } else {
+                    Name::WwwAuthenticate
+                };
                 let choose = |c: &Credentials| Answerer::choose(message.all(name), code == 407, c);
                 match client.plan.credentials.as_ref().and_then(choose) {
                     Some(answerer) => {
@@ -176,17 +207,34 @@ impl Registrations {
                 }
             }
             423 => match message.number(Name::MinExpires) {
-                Some(Ok(min)) if Duration::from_secs(min.into()) > client.expires && min <= 86_400 => {
+                Some(Ok(min))
+                    if Duration::from_secs(min.into()) > client.expires && min <= 86_400 =>
+                {
                     client.expires = Duration::from_secs(min.into());
                     client.send(layer, now, id);
                 }
                 _ => self.refused(layer, now, id, message, code, false),
             },
-            _ => self.refused(layer, now, id, message, code, !matches!(code, 401 | 403 | 407)),
+            _ => self.refused(
+                layer,
+                now,
+                id,
+                message,
+                code,
+                !matches!(code, 401 | 403 | 407),
+            ),
         }
     }
 
-    fn refused(&mut self, layer: &mut Layer, now: Now, id: RegistrationId, message: &Message, code: u16, again: bool) {
+    fn refused(
+        &mut self,
+        layer: &mut Layer,
+        now: Now,
+        id: RegistrationId,
+        message: &Message,
+        code: u16,
+        again: bool,
+    ) {
         let reason = String::from_utf8_lossy(message.reason_phrase()).into_owned();
         self.lost(layer, now, id, code, reason, again);
     }
@@ -201,29 +249,46 @@ impl Client {
         let uri = self.plan.registrar.without_headers().to_owned();
         let mut w = layer.request(self.plan.flow, "REGISTER", &uri, branch, 70);
         let aor = name_addr(b"", self.plan.aor.without_headers());
-        w.parts("From", &[&aor, b";tag=", &hex16(self.tag)]).header("To", &aor);
+        w.parts("From", &[&aor, b";tag=", &hex16(self.tag)])
+            .header("To", &aor);
         w.header("Call-ID", &self.call_id);
         w.parts("CSeq", &[self.cseq.to_string().as_bytes(), b" REGISTER"]);
         w.header("Contact", &self.contact);
-        let expires = if self.sent_zero { Duration::ZERO } else { self.expires };
+        let expires = if self.sent_zero {
+            Duration::ZERO
+        } else {
+            self.expires
+        };
         w.number("Expires", expires.as_secs().min(u64::from(u32::MAX)) as u32);
         w.header("User-Agent", &layer.config.user_agent);
         if let (Some(answerer), Some(credentials)) = (&mut self.answerer, &self.plan.credentials) {
             let cnonce = hex16(layer.chance.word());
             answerer.write(&mut w, "REGISTER", &uri, credentials, &cnonce);
         }
-        layer.start(now, self.plan.flow, branch, Method::Register, w.finish(), Owner::Registration(id));
+        layer.start(
+            now,
+            self.plan.flow,
+            branch,
+            Method::Register,
+            w.finish(),
+            Owner::Registration(id),
+        );
     }
 
     /// What the registrar granted our contact; what we asked for when it does not say.
     fn granted(&self, message: &Message) -> Duration {
         let ours = Address::parse(self.contact.as_bytes()).and_then(|a| Uri::parse(a.uri).ok());
-        let of_contact = message.list(Name::Contact).filter_map(Address::parse).find_map(|a| {
-            let uri = Uri::parse(a.uri).ok()?;
-            ours.as_ref().filter(|ours| ours.same_place(&uri))?;
-            number(a.params.value("expires")?)
-        });
+        let of_contact = message
+            .list(Name::Contact)
+            .filter_map(Address::parse)
+            .find_map(|a| {
+                let uri = Uri::parse(a.uri).ok()?;
+                ours.as_ref().filter(|ours| ours.same_place(&uri))?;
+                number(a.params.value("expires")?)
+            });
         let header = || message.number(Name::Expires).and_then(Result::ok);
-        of_contact.or_else(header).map_or(self.expires, |s| Duration::from_secs(s.into()))
+        of_contact
+            .or_else(header)
+            .map_or(self.expires, |s| Duration::from_secs(s.into()))
     }
 }

@@ -15,7 +15,11 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     pub fn new(keyed: Keyed, per_second: u32) -> Throttle {
-        Throttle { keyed, per_second, buckets: vec![(u64::from(per_second) * 1000, Mono::ZERO); BUCKETS] }
+        Throttle {
+            keyed,
+            per_second,
+            buckets: vec![(u64::from(per_second) * 1000, Mono::ZERO); BUCKETS],
+        }
     }
 
     /// Takes one token of this source.
@@ -27,7 +31,8 @@ impl Throttle {
         };
         let (tokens, counted) = &mut self.buckets[name as usize % BUCKETS];
         let full = u64::from(self.per_second) * 1000;
-        let earned = now.since(*counted).as_millis().min(1 << 20) as u64 * u64::from(self.per_second);
+        let earned =
+            now.since(*counted).as_millis().min(1 << 20) as u64 * u64::from(self.per_second);
         *tokens = (*tokens + earned).min(full);
         *counted = now;
         let allowed = *tokens >= 1000;
@@ -47,7 +52,11 @@ mod tests {
     fn a_source_gets_its_share_each_second_and_does_not_take_anothers() {
         let mut throttle = Throttle::new(Chance::new([3; 32]).hasher(), 10);
         let (a, b) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
-        let count = |t: &mut Throttle, ms, ip| (0..100).filter(|_| t.allow(Mono::from_millis(ms), ip)).count();
+        let count = |t: &mut Throttle, ms, ip| {
+            (0..100)
+                .filter(|_| t.allow(Mono::from_millis(ms), ip))
+                .count()
+        };
         assert_eq!(count(&mut throttle, 0, a), 10);
         assert_eq!(count(&mut throttle, 0, b), 10);
         assert_eq!(count(&mut throttle, 500, a), 5);

@@ -16,7 +16,11 @@ pub struct Timers<T> {
 
 impl<T> Timers<T> {
     pub fn new(hasher: Keyed) -> Timers<T> {
-        Timers { heap: BinaryHeap::new(), live: HashMap::with_hasher(hasher), next: 0 }
+        Timers {
+            heap: BinaryHeap::new(),
+            live: HashMap::with_hasher(hasher),
+            next: 0,
+        }
     }
 
     pub fn set(&mut self, at: Mono, what: T) -> TimerId {

@@ -348,8 +348,14 @@ mod tests {
     #[test]
     fn the_at_sign_ends_the_user_whatever_stands_in_it() {
         let uri = Uri::parse("sip:user?x=1,/;;*:&pw@example.com;lr").unwrap();
-        assert_eq!((uri.user().as_ref(), uri.host()), ("user?x=1,/;;*", "example.com"));
-        assert_eq!(Uri::parse("sip:u@example.com?to=a@b"), Err(UriError::Character));
+        assert_eq!(
+            (uri.user().as_ref(), uri.host()),
+            ("user?x=1,/;;*", "example.com")
+        );
+        assert_eq!(
+            Uri::parse("sip:u@example.com?to=a@b"),
+            Err(UriError::Character)
+        );
     }
 
     #[test]

@@ -32,7 +32,15 @@ impl Writer {
         out.extend_from_slice(b"SIP/2.0 ");
         push_number(&mut out, u32::from(code));
         out.push(b' ');
-        push_clean(&mut out, if reason.is_empty() { phrase(code) } else { reason }.as_bytes());
+        push_clean(
+            &mut out,
+            if reason.is_empty() {
+                phrase(code)
+            } else {
+                reason
+            }
+            .as_bytes(),
+        );
         out.extend_from_slice(b"\r\n");
         Writer { out }
     }
@@ -100,12 +108,18 @@ impl Writer {
 
     /// SDP, or nothing when empty.
     pub fn finish_sdp(self, sdp: &[u8]) -> Bytes {
-        if sdp.is_empty() { self.finish() } else { self.finish_with("application/sdp", sdp) }
+        if sdp.is_empty() {
+            self.finish()
+        } else {
+            self.finish_with("application/sdp", sdp)
+        }
     }
 
     /// Only the lines written after the first one: a block for other messages.
     pub fn lines() -> Writer {
-        Writer { out: Vec::with_capacity(512) }
+        Writer {
+            out: Vec::with_capacity(512),
+        }
     }
     pub fn into_block(self) -> Bytes {
         Bytes::from(self.out)

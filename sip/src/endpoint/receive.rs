@@ -16,9 +16,13 @@ use model::Now;
 impl Endpoint {
     pub(super) fn datagram(&mut self, now: Now, flow: Flow, bytes: &[u8], accounts: &dyn Accounts) {
         // Keep-alives, noise, other protocols: not worth an answer.
-        let Ok(message) = Message::parse(bytes) else { return };
+        let Ok(message) = Message::parse(bytes) else {
+            return;
+        };
         match (message.essentials(), message.fault()) {
-            (Ok(essentials), None) if message.is_request() => self.request(now, flow, &message, &essentials, accounts),
+            (Ok(essentials), None) if message.is_request() => {
+                self.request(now, flow, &message, &essentials, accounts)
+            }
             (Ok(essentials), None) => self.response(now, flow, &message, &essentials),
             (_, Some(fault)) | (Err(fault), None) => self.malformed(flow, &message, fault),
         }
@@ -30,12 +34,19 @@ impl Endpoint {
             return;
         }
         let readable = |name: Name| message.first(name).filter(|v| !v.is_empty());
-        let Some(via) = readable(Name::Via) else { return };
-        let Some(via) = crate::headers::Via::parse(via) else { return };
+        let Some(via) = readable(Name::Via) else {
+            return;
+        };
+        let Some(via) = crate::headers::Via::parse(via) else {
+            return;
+        };
         let mut w = Writer::response(fault.code, fault.reason);
         for (index, value) in message.all(Name::Via).enumerate() {
             if index == 0 && !via.wants_rport() && via.ip() != Some(flow.remote.ip()) {
-                w.parts("Via", &[value, format!(";received={}", flow.remote.ip()).as_bytes()]);
+                w.parts(
+                    "Via",
+                    &[value, format!(";received={}", flow.remote.ip()).as_bytes()],
+                );
             } else {
                 w.echo("Via", value);
             }
@@ -50,20 +61,34 @@ impl Endpoint {
     }
 
     fn response(&mut self, now: Now, flow: Flow, message: &Message, essentials: &Essentials<'_>) {
-        let Some(key) = self.layer.match_response(flow, message, essentials) else { return };
+        let Some(key) = self.layer.match_response(flow, message, essentials) else {
+            return;
+        };
         match self.layer.response(now, key, message, essentials) {
             Outcome::Response(Owner::Registration(id), _) => {
-                self.registrations.response(&mut self.layer, now, id, message);
+                self.registrations
+                    .response(&mut self.layer, now, id, message);
             }
             Outcome::Response(owner, key) => {
-                self.calls.response(&mut self.layer, now, owner, key, message, essentials);
+                self.calls
+                    .response(&mut self.layer, now, owner, key, message, essentials);
             }
-            Outcome::Fork(key) => self.calls.refuse_fork(&mut self.layer, now, key, message, essentials),
+            Outcome::Fork(key) => {
+                self.calls
+                    .refuse_fork(&mut self.layer, now, key, message, essentials)
+            }
             Outcome::Absorbed => {}
         }
     }
 
-    fn request(&mut self, now: Now, flow: Flow, message: &Message, e: &Essentials<'_>, accounts: &dyn Accounts) {
+    fn request(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        e: &Essentials<'_>,
+        accounts: &dyn Accounts,
+    ) {
         let method = message.method().unwrap_or(Method::Other);
         match method {
             Method::Ack => return self.ack(now, message, e),
@@ -79,7 +104,9 @@ impl Endpoint {
         }
         if e.to.tag().is_some() {
             return match self.calls.find(e) {
-                Some(id) => self.calls.inside(&mut self.layer, now, flow, id, message, e),
+                Some(id) => self
+                    .calls
+                    .inside(&mut self.layer, now, flow, id, message, e),
                 None => self.stateless(flow, message, e, 481, &[]),
             };
         }
@@ -98,7 +125,9 @@ impl Endpoint {
 
     /// To a refusal of ours by transaction, to a 2xx by dialog; any other (to a challenge, late, forged) is absorbed.
     fn ack(&mut self, now: Now, message: &Message, e: &Essentials<'_>) {
-        let key = self.layer.server_key(message, e, Method::Invite.token().as_bytes());
+        let key = self
+            .layer
+            .server_key(message, e, Method::Invite.token().as_bytes());
         if !self.layer.server_ack(now, key)
             && let Some(id) = self.calls.find(e)
         {
@@ -112,7 +141,9 @@ impl Endpoint {
         if self.layer.retransmission(server) {
             return;
         }
-        let invite = self.layer.server_key(message, e, Method::Invite.token().as_bytes());
+        let invite = self
+            .layer
+            .server_key(message, e, Method::Invite.token().as_bytes());
         if !self.layer.has_server(invite) {
             return self.stateless(flow, message, e, 481, &[]);
         }
@@ -121,7 +152,8 @@ impl Endpoint {
         let mut w = Writer::response(200, "");
         w.block(&self.layer.head(message, e, flow, Some(tag)));
         let back = response_flow(flow, e);
-        self.layer.answer_now(now, server, back, Method::Cancel, 200, w.finish());
+        self.layer
+            .answer_now(now, server, back, Method::Cancel, 200, w.finish());
         if let Some(id) = owner {
             self.calls.cancelled(&mut self.layer, now, id);
         }
@@ -150,7 +182,11 @@ impl Endpoint {
         extra: &[(&str, &str)],
     ) -> Bytes {
         let mut w = Writer::response(code, reason);
-        w.block(&self.layer.head(message, e, flow, Some(self.layer.stateless_tag(e))));
+        w.block(
+            &self
+                .layer
+                .head(message, e, flow, Some(self.layer.stateless_tag(e))),
+        );
         for (name, value) in extra {
             w.header(name, value);
         }
@@ -159,11 +195,20 @@ impl Endpoint {
 
     /// 401 or 407 without a trace here: no 100, no transaction, no retransmission. At most twice what was sent where one
     /// algorithm's challenge fits into that, since the source may be somebody's victim.
-    pub(super) fn challenge(&mut self, now: Now, flow: Flow, message: &Message, e: &Essentials<'_>, stale: bool) {
+    pub(super) fn challenge(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        e: &Essentials<'_>,
+        stale: bool,
+    ) {
         let proxy = message.method() != Some(Method::Register);
         let code = if proxy { 407 } else { 401 };
         let realm = self.layer.config.realm.clone();
-        let head = self.layer.head(message, e, flow, Some(self.layer.stateless_tag(e)));
+        let head = self
+            .layer
+            .head(message, e, flow, Some(self.layer.stateless_tag(e)));
         let write = |lines: &[u8]| {
             let mut w = Writer::response(code, "");
             w.block(&head).block(lines);
@@ -183,7 +228,17 @@ impl Endpoint {
         if let Some((code, name, value)) = self.objection(message) {
             return self.stateless(flow, message, e, code, &[(name, &value)]);
         }
-        self.stateless(flow, message, e, 200, &[("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", "")]);
+        self.stateless(
+            flow,
+            message,
+            e,
+            200,
+            &[
+                ("Allow", ALLOW),
+                ("Accept", "application/sdp"),
+                ("Supported", ""),
+            ],
+        );
     }
 
     /// What the request demands that we cannot give: status, and the header that says so.
@@ -191,25 +246,52 @@ impl Endpoint {
         let uri = std::str::from_utf8(message.request_uri()).unwrap_or_default();
         match Uri::parse(uri) {
             Err(UriError::Scheme) => return Some((416, "Accept", "application/sdp".to_owned())),
-            Err(_) => return Some((400, "Warning", "399 huying \"Malformed Request-URI\"".to_owned())),
+            Err(_) => {
+                return Some((
+                    400,
+                    "Warning",
+                    "399 huying \"Malformed Request-URI\"".to_owned(),
+                ));
+            }
             // RFC 3261 §19.1.1: headers have no place in a Request-URI.
             Ok(uri) if !uri.headers().is_empty() => {
-                return Some((400, "Warning", "399 huying \"Headers in Request-URI\"".to_owned()));
+                return Some((
+                    400,
+                    "Warning",
+                    "399 huying \"Headers in Request-URI\"".to_owned(),
+                ));
             }
             Ok(_) => {}
         }
         // We support no extension that a Require could name.
-        let required: Vec<_> = message.list(Name::Require).map(String::from_utf8_lossy).collect();
+        let required: Vec<_> = message
+            .list(Name::Require)
+            .map(String::from_utf8_lossy)
+            .collect();
         if !required.is_empty() {
             return Some((420, "Unsupported", required.join(", ")));
         }
-        if message.number(Name::MaxForwards).is_some_and(|n| !n.is_ok_and(|n| n <= 255)) {
-            return Some((400, "Warning", "399 huying \"Malformed Max-Forwards\"".to_owned()));
+        if message
+            .number(Name::MaxForwards)
+            .is_some_and(|n| !n.is_ok_and(|n| n <= 255))
+        {
+            return Some((
+                400,
+                "Warning",
+                "399 huying \"Malformed Max-Forwards\"".to_owned(),
+            ));
         }
         None
     }
 
-    fn invited(&mut self, now: Now, flow: Flow, message: &Message, e: &Essentials<'_>, accounts: &dyn Accounts) {
+    fn invited(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        e: &Essentials<'_>,
+        accounts: &dyn Accounts,
+    ) {
         if let Some((code, name, value)) = self.objection(message) {
             return self.stateless(flow, message, e, code, &[(name, &value)]);
         }
@@ -217,9 +299,13 @@ impl Endpoint {
         if message.number(Name::MaxForwards) == Some(Ok(0)) {
             return self.stateless(flow, message, e, 483, &[]);
         }
-        let parsed = std::str::from_utf8(message.request_uri()).ok().and_then(|text| Uri::parse(text).ok());
-        let (Some(request_uri), true) = (parsed, e.from.to_name_addr().is_some() && e.to.to_name_addr().is_some())
-        else {
+        let parsed = std::str::from_utf8(message.request_uri())
+            .ok()
+            .and_then(|text| Uri::parse(text).ok());
+        let (Some(request_uri), true) = (
+            parsed,
+            e.from.to_name_addr().is_some() && e.to.to_name_addr().is_some(),
+        ) else {
             return self.stateless(flow, message, e, 400, &[]);
         };
         let method = message.method_token();
@@ -227,11 +313,18 @@ impl Endpoint {
             Some(account) => account,
             None => {
                 let realm = self.layer.config.realm.clone();
-                let credentials = message.all(Name::ProxyAuthorization).chain(message.all(Name::Authorization));
+                let credentials = message
+                    .all(Name::ProxyAuthorization)
+                    .chain(message.all(Name::Authorization));
                 let uri = message.request_uri();
-                match self.auth.verify(now.wall, &realm, method, uri, credentials, accounts) {
+                match self
+                    .auth
+                    .verify(now.wall, &realm, method, uri, credentials, accounts)
+                {
                     Verdict::Accepted(account) => account,
-                    Verdict::Challenge { stale, .. } => return self.challenge(now, flow, message, e, stale),
+                    Verdict::Challenge { stale, .. } => {
+                        return self.challenge(now, flow, message, e, stale);
+                    }
                     Verdict::Refused { .. } => return self.stateless(flow, message, e, 403, &[]),
                 }
             }
@@ -240,27 +333,53 @@ impl Endpoint {
             return self.stateless(flow, message, e, 482, &[]);
         }
         if !message.body().is_empty() && !acceptable(message) {
-            return self.stateless(flow, message, e, 415, &[("Accept", "application/sdp"), ("Accept-Encoding", "")]);
+            return self.stateless(
+                flow,
+                message,
+                e,
+                415,
+                &[("Accept", "application/sdp"), ("Accept-Encoding", "")],
+            );
         }
         if self.calls.len() >= self.layer.config.max_invites {
             return self.stateless(flow, message, e, 503, &[("Retry-After", "5")]);
         }
         let server = self.layer.server_key(message, e, method);
-        let account = Authenticated { username: account.username.clone(), aor: account.aor.clone() };
-        self.calls.incoming(&mut self.layer, now, flow, message, e, server, request_uri, account);
+        let account = Authenticated {
+            username: account.username.clone(),
+            aor: account.aor.clone(),
+        };
+        self.calls.incoming(
+            &mut self.layer,
+            now,
+            flow,
+            message,
+            e,
+            server,
+            request_uri,
+            account,
+        );
     }
 
     pub(super) fn rejected(&mut self, flow: Flow, username: String, reason: RejectReason) {
-        self.layer.emit(crate::event::Event::RegistrationRejected { username, reason, remote: flow.remote });
+        self.layer.emit(crate::event::Event::RegistrationRejected {
+            username,
+            reason,
+            remote: flow.remote,
+        });
     }
 }
 
 /// SDP, not encoded further.
 fn acceptable(message: &Message) -> bool {
-    let plain = message.list(Name::ContentEncoding).all(|v| v.eq_ignore_ascii_case(b"identity"));
+    let plain = message
+        .list(Name::ContentEncoding)
+        .all(|v| v.eq_ignore_ascii_case(b"identity"));
     plain
         && message.first(Name::ContentType).is_some_and(|value| {
             let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
-            value[..end].trim_ascii().eq_ignore_ascii_case(b"application/sdp")
+            value[..end]
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"application/sdp")
         })
 }

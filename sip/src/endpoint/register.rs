@@ -27,13 +27,24 @@ impl Endpoint {
         let realm = self.layer.config.realm.clone();
         let credentials = message.all(Name::Authorization);
         let method = message.method_token();
-        let verdict = self.auth.verify(now.wall, &realm, method, message.request_uri(), credentials, accounts);
+        let verdict = self.auth.verify(
+            now.wall,
+            &realm,
+            method,
+            message.request_uri(),
+            credentials,
+            accounts,
+        );
         let account = match verdict {
             Verdict::Accepted(account) => account,
-            Verdict::Challenge { stale, reason, username } => {
+            Verdict::Challenge {
+                stale,
+                reason,
+                username,
+            } => {
                 // An aged nonce is everyday life, and so is one from before a restart.
-                if let Some(reason) =
-                    reason.filter(|r| !matches!(r, RejectReason::StaleNonce | RejectReason::ForgedNonce))
+                if let Some(reason) = reason
+                    .filter(|r| !matches!(r, RejectReason::StaleNonce | RejectReason::ForgedNonce))
                 {
                     self.rejected(flow, username, reason);
                 }
@@ -71,25 +82,48 @@ impl Endpoint {
                 let (code, phrase) = refusal.status();
                 let min = self.layer.config.min_expires.as_secs().to_string();
                 let extra = [("Min-Expires", min.as_str())];
-                let extra = if refusal == Refusal::TooBrief { &extra[..] } else { &[] };
+                let extra = if refusal == Refusal::TooBrief {
+                    &extra[..]
+                } else {
+                    &[]
+                };
                 (code, self.compose(flow, message, e, code, phrase, extra))
             }
         };
-        self.layer.answer_now(now, server, back, Method::Register, code, bytes);
+        self.layer
+            .answer_now(now, server, back, Method::Register, code, bytes);
     }
 
     /// 200 with every contact of the AOR (§10.3 step 8).
-    fn listing(&self, now: Now, flow: Flow, message: &Message, e: &Essentials<'_>, aor: &str) -> bytes::Bytes {
+    fn listing(
+        &self,
+        now: Now,
+        flow: Flow,
+        message: &Message,
+        e: &Essentials<'_>,
+        aor: &str,
+    ) -> bytes::Bytes {
         let mut w = Writer::response(200, "");
-        w.block(&self.layer.head(message, e, flow, Some(self.layer.stateless_tag(e))));
+        w.block(
+            &self
+                .layer
+                .head(message, e, flow, Some(self.layer.stateless_tag(e))),
+        );
         for binding in self.registrar.bindings(aor, now) {
             // Rounded up, or a refresh would always look a second short.
-            let left = binding.expires_at.since(now.wall).as_millis().div_ceil(1000);
+            let left = binding
+                .expires_at
+                .since(now.wall)
+                .as_millis()
+                .div_ceil(1000);
             let mut tail = format!(">;expires={left}");
             if binding.q != 1000 {
                 tail.push_str(&format!(";q=0.{:03}", binding.q));
             }
-            w.parts("Contact", &[b"<", binding.contact.as_str().as_bytes(), tail.as_bytes()]);
+            w.parts(
+                "Contact",
+                &[b"<", binding.contact.as_str().as_bytes(), tail.as_bytes()],
+            );
         }
         w.finish()
     }

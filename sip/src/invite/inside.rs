@@ -1,6 +1,9 @@
 //! Requests inside a dialog, from the peer and ours: BYE, INFO, OPTIONS, UPDATE, re-INVITE with its glare.
 
-use super::{Calls, Exchange, Farewell, PendingOk, State, Usage, capabilities, is_sdp, sdp, uac, uas};
+use super::{
+    Calls, Exchange, Farewell, PendingOk, State, Usage, Waiting, capabilities, is_sdp, sdp, uac,
+    uas,
+};
 use crate::auth::Answerer;
 use crate::chance::hex16;
 use crate::event::{Event, InviteId};
@@ -27,7 +30,9 @@ impl Calls {
         message: &Message,
         essentials: &Essentials<'_>,
     ) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
         let method = message.method().unwrap_or(Method::Other);
         let server = layer.server_key(message, essentials, message.method_token());
         let back = response_flow(flow, essentials);
@@ -41,7 +46,11 @@ impl Calls {
             layer.answer_now(now, server, back, method, code, w.finish());
         };
         // RFC 3261 §12.2.2: requests of a dialog come in order.
-        if usage.dialog.remote_cseq.is_some_and(|last| essentials.cseq <= last) {
+        if usage
+            .dialog
+            .remote_cseq
+            .is_some_and(|last| essentials.cseq <= last)
+        {
             return answer(layer, 500, &[]);
         }
         let early = matches!(usage.state, State::Calling(_));
@@ -58,7 +67,11 @@ impl Calls {
             Method::Options => answer(
                 layer,
                 200,
-                &[("Allow", super::ALLOW), ("Accept", "application/sdp"), ("Contact", &layer.contact.clone())],
+                &[
+                    ("Allow", super::ALLOW),
+                    ("Accept", "application/sdp"),
+                    ("Contact", &layer.contact.clone()),
+                ],
             ),
             Method::Info => {
                 answer(layer, 200, &[]);
@@ -76,7 +89,9 @@ impl Calls {
                 answer(layer, 200, &[("Contact", &layer.contact.clone())]);
             }
             Method::Update => answer(layer, 488, &[]),
-            Method::Invite => self.reinvited(layer, now, id, flow, server, head, message, essentials),
+            Method::Invite => {
+                self.reinvited(layer, now, id, flow, server, head, message, essentials)
+            }
             // No reliable provisional response of ours is waiting (RFC 3262 §3).
             Method::Prack => answer(layer, 481, &[]),
             Method::Other => answer(layer, 501, &[]),
@@ -85,7 +100,9 @@ impl Calls {
     }
 
     fn bye_received(&mut self, layer: &mut Layer, now: Now, id: InviteId, message: &Message) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
         match &usage.state {
             // RFC 3261 §15.1.2: pending requests get 487. In an early dialog that is the INVITE itself.
             State::Ringing(_) => return self.cancelled(layer, now, id),
@@ -99,7 +116,16 @@ impl Calls {
             _ => {}
         }
         let (q850, text) = reason(message.all(Name::Reason));
-        self.finish(layer, id, Event::Ended { id, q850, text, local: false });
+        self.finish(
+            layer,
+            id,
+            Event::Ended {
+                id,
+                q850,
+                text,
+                local: false,
+            },
+        );
         self.remove(layer, id);
     }
 
@@ -115,7 +141,9 @@ impl Calls {
         message: &Message,
         essentials: &Essentials<'_>,
     ) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
         let back = response_flow(flow, essentials);
         let refuse = |layer: &mut Layer, code: u16, extra: Option<(&str, String)>| {
             let mut w = Writer::response(code, "");
@@ -131,17 +159,23 @@ impl Calls {
                 let after = layer.chance.below(11).to_string();
                 return refuse(layer, 500, Some(("Retry-After", after)));
             }
-            State::Accepted { .. } | State::Up(Exchange::Ours { .. } | Exchange::TheirsAccepted(_)) => {
+            State::Accepted { .. }
+            | State::Up(Exchange::Ours { .. } | Exchange::TheirsAccepted(_)) => {
                 return refuse(layer, 491, None);
             }
-            State::Up(Exchange::None | Exchange::Glare { .. }) => {}
+            State::Up(Exchange::None) => {}
             State::Calling(_) | State::Closing { .. } => return refuse(layer, 481, None),
         }
         if !message.body().is_empty() && !is_sdp(message) {
             return refuse(layer, 415, Some(("Accept", "application/sdp".to_owned())));
         }
         layer.open_server(server, back, id);
-        layer.respond(now, server, 100, uas::trying(layer, message, essentials, flow));
+        layer.respond(
+            now,
+            server,
+            100,
+            uas::trying(layer, message, essentials, flow),
+        );
         usage.dialog.refresh(message);
         let exchange = Exchange::Theirs {
             server,
@@ -150,20 +184,32 @@ impl Calls {
             flow: back,
             offered: !message.body().is_empty(),
             // The owner answers at once; this is for one that never does.
-            timer: layer.timers.set(now.mono + layer.config.t1 * 64, Due::Reoffer(id)),
+            timer: layer
+                .timers
+                .set(now.mono + layer.config.t1 * 64, Due::Reoffer(id)),
         };
-        // A re-INVITE of ours that waited out a 491 gives way.
-        let before = std::mem::replace(&mut usage.state, State::Up(exchange));
-        if matches!(before, State::Up(Exchange::Glare { .. })) {
-            layer.emit(Event::Reoffered { id, result: Err(491) });
-        }
-        super::release(layer, before);
-        layer.emit(Event::Reoffer { id, sdp: sdp(message) });
+        usage.state = State::Up(exchange);
+        layer.emit(Event::Reoffer {
+            id,
+            sdp: sdp(message),
+        });
     }
 
     pub fn reoffer_accept(&mut self, layer: &mut Layer, now: Now, id: InviteId, sdp: Bytes) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Up(Exchange::Theirs { server, head, cseq, flow, offered, .. }) = &usage.state else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
+        let State::Up(Exchange::Theirs {
+            server,
+            head,
+            cseq,
+            flow,
+            offered,
+            ..
+        }) = &usage.state
+        else {
+            return;
+        };
         let mut w = Writer::response(200, "");
         w.block(head);
         capabilities(layer, &mut w);
@@ -175,9 +221,17 @@ impl Calls {
     }
 
     pub fn reoffer_reject(&mut self, layer: &mut Layer, now: Now, id: InviteId, code: u16) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Up(Exchange::Theirs { server, head, .. }) = &usage.state else { return };
-        let code = if (300..700).contains(&code) { code } else { 488 };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
+        let State::Up(Exchange::Theirs { server, head, .. }) = &usage.state else {
+            return;
+        };
+        let code = if (300..700).contains(&code) {
+            code
+        } else {
+            488
+        };
         let mut w = Writer::response(code, "");
         w.block(head);
         layer.respond(now, *server, code, w.finish());
@@ -187,19 +241,36 @@ impl Calls {
 
     /// Our offer inside the call. While another exchange is under way it is refused with 491, as the peer would.
     pub fn reinvite(&mut self, layer: &mut Layer, now: Now, id: InviteId, sdp: Bytes) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
         match usage.state {
-            State::Up(Exchange::None) => usage.send_reinvite(layer, now, id, sdp, 0, None),
+            State::Up(Exchange::None) if usage.waiting.is_none() => {
+                usage.send_reinvite(layer, now, id, sdp, 0, None)
+            }
             _ if usage.silent => {}
-            _ => layer.emit(Event::Reoffered { id, result: Err(491) }),
+            _ => layer.emit(Event::Reoffered {
+                id,
+                result: Err(491),
+            }),
         }
     }
 
     pub(super) fn glare_over(&mut self, layer: &mut Layer, now: Now, id: InviteId) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Up(Exchange::Glare { sdp, attempts, .. }) = &usage.state else { return };
-        let (sdp, attempts) = (sdp.clone(), *attempts);
-        usage.send_reinvite(layer, now, id, sdp, attempts, None);
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
+        let Some(Waiting { sdp, attempts, .. }) = usage.waiting.take() else {
+            return;
+        };
+        match usage.state {
+            State::Up(Exchange::None) => usage.send_reinvite(layer, now, id, sdp, attempts, None),
+            _ if attempts < MAX_GLARES => usage.wait(layer, now, id, sdp, attempts + 1),
+            _ => layer.emit(Event::Reoffered {
+                id,
+                result: Err(491),
+            }),
+        }
     }
 
     pub(super) fn reinvite_response(
@@ -223,10 +294,25 @@ impl Calls {
         };
         if code < 300 {
             let branch = layer.branch();
-            let ack = usage.dialog.request(layer, "ACK", branch, essentials.cseq).finish();
-            layer.acknowledge(key, Bytes::copy_from_slice(essentials.to.tag().unwrap_or_default()), ack);
+            let ack = usage
+                .dialog
+                .request(layer, "ACK", branch, essentials.cseq)
+                .finish();
+            layer.acknowledge(
+                key,
+                Bytes::copy_from_slice(essentials.to.tag().unwrap_or_default()),
+                ack,
+            );
         }
-        let State::Up(Exchange::Ours { branch, sdp: offer, attempts, challenged }) = &mut usage.state else { return };
+        let State::Up(Exchange::Ours {
+            branch,
+            sdp: offer,
+            attempts,
+            challenged,
+        }) = &mut usage.state
+        else {
+            return;
+        };
         if *branch != key.branch {
             return;
         }
@@ -234,19 +320,26 @@ impl Calls {
             200..300 => {
                 usage.dialog.refresh(message);
                 usage.state = State::Up(Exchange::None);
-                layer.emit(Event::Reoffered { id, result: Ok(sdp(message)) });
+                layer.emit(Event::Reoffered {
+                    id,
+                    result: Ok(sdp(message)),
+                });
             }
             491 if *attempts < MAX_GLARES => {
-                // §14.1: the owner of the Call-ID waits longer, so that one of the two goes first.
-                let wait = if usage.placed { 2100 + 10 * layer.chance.below(190) } else { 10 * layer.chance.below(200) };
                 let (sdp, attempts) = (offer.clone(), *attempts + 1);
-                let timer = layer.timers.set(now.mono + Duration::from_millis(wait), Due::Glare(id));
-                usage.state = State::Up(Exchange::Glare { timer, sdp, attempts });
+                usage.state = State::Up(Exchange::None);
+                usage.wait(layer, now, id, sdp, attempts);
             }
             401 | 407 if !*challenged => {
                 let (sdp, attempts) = (offer.clone(), *attempts);
-                match usage.credentials.as_ref().and_then(|c| uac::answerer(message, code, c)) {
-                    Some(answerer) => usage.send_reinvite(layer, now, id, sdp, attempts, Some(answerer)),
+                match usage
+                    .credentials
+                    .as_ref()
+                    .and_then(|c| uac::answerer(message, code, c))
+                {
+                    Some(answerer) => {
+                        usage.send_reinvite(layer, now, id, sdp, attempts, Some(answerer))
+                    }
                     None => self.reinvite_failed(layer, now, id, code),
                 }
             }
@@ -255,20 +348,53 @@ impl Calls {
     }
 
     pub(super) fn reinvite_failed(&mut self, layer: &mut Layer, now: Now, id: InviteId, code: u16) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Up(Exchange::Ours { .. }) = usage.state else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
+        let State::Up(Exchange::Ours { .. }) = usage.state else {
+            return;
+        };
         usage.state = State::Up(Exchange::None);
-        layer.emit(Event::Reoffered { id, result: Err(code) });
+        layer.emit(Event::Reoffered {
+            id,
+            result: Err(code),
+        });
         // §12.2.1.2: the peer does not know the dialog, or is gone.
         if matches!(code, 408 | 481 | 503) {
             let text = "Dialog lost".to_owned();
-            self.finish(layer, id, Event::Ended { id, q850: None, text, local: true });
+            self.finish(
+                layer,
+                id,
+                Event::Ended {
+                    id,
+                    q850: None,
+                    text,
+                    local: true,
+                },
+            );
             self.bye(layer, now, id, Farewell::default());
         }
     }
 }
 
 impl Usage {
+    /// RFC 3261 §14.1: the owner of the Call-ID waits longer, so that one of the two goes first.
+    fn wait(&mut self, layer: &mut Layer, now: Now, id: InviteId, sdp: Bytes, attempts: u8) {
+        let wait = if self.placed {
+            2100 + 10 * layer.chance.below(190)
+        } else {
+            10 * layer.chance.below(200)
+        };
+        let timer = layer
+            .timers
+            .set(now.mono + Duration::from_millis(wait), Due::Glare(id));
+        self.waiting = Some(Waiting {
+            timer,
+            sdp,
+            attempts,
+        });
+    }
+
     fn send_reinvite(
         &mut self,
         layer: &mut Layer,
@@ -286,11 +412,29 @@ impl Usage {
         let challenged = answerer.is_some();
         if let (Some(mut answerer), Some(credentials)) = (answerer, &self.credentials) {
             let cnonce = hex16(layer.chance.word());
-            answerer.write(&mut w, "INVITE", &dialog.request_uri(), credentials, &cnonce);
+            answerer.write(
+                &mut w,
+                "INVITE",
+                &dialog.request_uri(),
+                credentials,
+                &cnonce,
+            );
         }
         let bytes = w.finish_sdp(&sdp);
         let flow = dialog.flow;
-        self.state = State::Up(Exchange::Ours { branch, sdp, attempts, challenged });
-        layer.start(now, flow, branch, Method::Invite, bytes, Owner::Reinvite(id));
+        self.state = State::Up(Exchange::Ours {
+            branch,
+            sdp,
+            attempts,
+            challenged,
+        });
+        layer.start(
+            now,
+            flow,
+            branch,
+            Method::Invite,
+            bytes,
+            Owner::Reinvite(id),
+        );
     }
 }

@@ -46,7 +46,13 @@ pub struct Invite {
 
 impl Invite {
     /// Without credentials and further headers, ringing for a minute.
-    pub fn new(flow: Flow, target: Uri, from: NameAddr, to: Uri, offer: impl Into<Bytes>) -> Invite {
+    pub fn new(
+        flow: Flow,
+        target: Uri,
+        from: NameAddr,
+        to: Uri,
+        offer: impl Into<Bytes>,
+    ) -> Invite {
         Invite {
             flow,
             target,
@@ -78,6 +84,8 @@ struct Usage {
     dialog: Dialog,
     credentials: Option<Credentials>,
     state: State,
+    /// An offer of ours that met one of the peer's (491) and will be made again.
+    waiting: Option<Waiting>,
     /// We placed it: the Call-ID is ours.
     placed: bool,
     /// The terminal event is out; nothing more is told.
@@ -90,10 +98,16 @@ enum State {
     /// UAS, before one.
     Ringing(Box<Ringing>),
     /// UAS, our 200 is out, its ACK not in.
-    Accepted { ok: PendingOk, farewell: Option<Farewell> },
+    Accepted {
+        ok: PendingOk,
+        farewell: Option<Farewell>,
+    },
     Up(Exchange),
     /// Our BYE is out. A re-INVITE of ours may still be answered.
-    Closing { challenged: bool, farewell: Farewell },
+    Closing {
+        challenged: bool,
+        farewell: Farewell,
+    },
 }
 
 struct Calling {
@@ -137,13 +151,29 @@ struct PendingOk {
 enum Exchange {
     None,
     /// The peer's re-INVITE waits for our owner.
-    Theirs { server: ServerKey, head: Bytes, cseq: u32, flow: Flow, offered: bool, timer: TimerId },
+    Theirs {
+        server: ServerKey,
+        head: Bytes,
+        cseq: u32,
+        flow: Flow,
+        offered: bool,
+        timer: TimerId,
+    },
     /// Our 200 to it waits for its ACK.
     TheirsAccepted(PendingOk),
     /// Our re-INVITE waits for the peer.
-    Ours { branch: u64, sdp: Bytes, attempts: u8, challenged: bool },
-    /// It met one of the peer's; it will be tried again.
-    Glare { timer: TimerId, sdp: Bytes, attempts: u8 },
+    Ours {
+        branch: u64,
+        sdp: Bytes,
+        attempts: u8,
+        challenged: bool,
+    },
+}
+
+struct Waiting {
+    timer: TimerId,
+    sdp: Bytes,
+    attempts: u8,
 }
 
 pub(crate) struct Calls {
@@ -179,10 +209,15 @@ impl Calls {
 
     /// Takes a usage out with every timer of its own.
     fn remove(&mut self, layer: &mut Layer, id: InviteId) {
-        let Some(usage) = self.usages.remove(&id) else { return };
+        let Some(usage) = self.usages.remove(&id) else {
+            return;
+        };
         self.tags.remove(&usage.dialog.local_tag);
         if let State::Ringing(ringing) = &usage.state {
             self.merges.remove(&ringing.merge_key);
+        }
+        if let Some(waiting) = usage.waiting {
+            layer.timers.cancel(waiting.timer);
         }
         release(layer, usage.state);
     }
@@ -199,7 +234,11 @@ impl Calls {
     /// The usage a request inside a dialog belongs to: by our tag, then by Call-ID and the peer's tag.
     pub fn find(&self, essentials: &Essentials<'_>) -> Option<InviteId> {
         let id = *self.tags.get(&unhex16(essentials.to.tag()?)?)?;
-        self.usages.get(&id)?.dialog.is_from_peer(essentials).then_some(id)
+        self.usages
+            .get(&id)?
+            .dialog
+            .is_from_peer(essentials)
+            .then_some(id)
     }
 
     /// A response to, or the failure of, a request of ours.
@@ -224,8 +263,18 @@ impl Calls {
     pub fn failed(&mut self, layer: &mut Layer, now: Now, owner: Owner, code: u16) {
         match owner {
             Owner::Invite(id) => {
-                let reason = if code == 408 { "No response" } else { "Transport failed" };
-                let event = Event::Failed { id, code, reason: reason.to_owned(), q850: None, local: true };
+                let reason = if code == 408 {
+                    "No response"
+                } else {
+                    "Transport failed"
+                };
+                let event = Event::Failed {
+                    id,
+                    code,
+                    reason: reason.to_owned(),
+                    q850: None,
+                    local: true,
+                };
                 self.finish(layer, id, event);
                 self.remove(layer, id);
             }
@@ -236,17 +285,44 @@ impl Calls {
     }
 
     /// Ends whatever the call is in, by whichever request is legal now.
-    pub fn hang_up(&mut self, layer: &mut Layer, now: Now, id: InviteId, q850: Option<u8>, text: &str) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
+    pub fn hang_up(
+        &mut self,
+        layer: &mut Layer,
+        now: Now,
+        id: InviteId,
+        q850: Option<u8>,
+        text: &str,
+    ) {
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
         if usage.silent {
             return;
         }
-        let farewell = Farewell { q850, text: text.to_owned() };
-        let ended = Event::Ended { id, q850, text: text.to_owned(), local: true };
+        let farewell = Farewell {
+            q850,
+            text: text.to_owned(),
+        };
+        let ended = Event::Ended {
+            id,
+            q850,
+            text: text.to_owned(),
+            local: true,
+        };
         match &mut usage.state {
             State::Calling(_) => {
-                let reason = if text.is_empty() { "Request Terminated" } else { text };
-                let event = Event::Failed { id, code: 487, reason: reason.to_owned(), q850, local: true };
+                let reason = if text.is_empty() {
+                    "Request Terminated"
+                } else {
+                    text
+                };
+                let event = Event::Failed {
+                    id,
+                    code: 487,
+                    reason: reason.to_owned(),
+                    q850,
+                    local: true,
+                };
                 self.finish(layer, id, event);
                 self.cancel(layer, now, id, farewell);
             }
@@ -260,7 +336,9 @@ impl Calls {
                 self.reject(layer, now, id, code, text, q850);
             }
             // RFC 3261 §15: the callee's BYE must wait for the ACK.
-            State::Accepted { farewell: later, .. } => {
+            State::Accepted {
+                farewell: later, ..
+            } => {
                 *later = Some(farewell);
                 self.finish(layer, id, ended);
             }
@@ -274,8 +352,13 @@ impl Calls {
 
     /// Sends BYE; what was under way inside the dialog is answered or forgotten.
     fn bye(&mut self, layer: &mut Layer, now: Now, id: InviteId, farewell: Farewell) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let state = State::Closing { challenged: false, farewell: farewell.clone() };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
+        let state = State::Closing {
+            challenged: false,
+            farewell: farewell.clone(),
+        };
         let before = std::mem::replace(&mut usage.state, state);
         if let State::Up(Exchange::Theirs { server, head, .. }) = &before {
             let mut w = Writer::response(487, "");
@@ -283,6 +366,9 @@ impl Calls {
             layer.respond(now, *server, 487, w.finish());
         }
         release(layer, before);
+        if let Some(waiting) = usage.waiting.take() {
+            layer.timers.cancel(waiting.timer);
+        }
         let branch = layer.branch();
         let dialog = &mut usage.dialog;
         let cseq = dialog.next_cseq();
@@ -291,12 +377,27 @@ impl Calls {
             w.header("Reason", reason);
         }
         w.header("User-Agent", &layer.config.user_agent);
-        layer.start(now, dialog.flow, branch, Method::Bye, w.finish(), Owner::Bye(id));
+        layer.start(
+            now,
+            dialog.flow,
+            branch,
+            Method::Bye,
+            w.finish(),
+            Owner::Bye(id),
+        );
     }
 
     fn bye_response(&mut self, layer: &mut Layer, now: Now, id: InviteId, message: &Message) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Closing { challenged, farewell } = &mut usage.state else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
+        let State::Closing {
+            challenged,
+            farewell,
+        } = &mut usage.state
+        else {
+            return;
+        };
         let code = message.status().unwrap_or(500);
         if code < 200 {
             return;
@@ -315,7 +416,14 @@ impl Calls {
             if let Some(reason) = farewell.header() {
                 w.header("Reason", reason);
             }
-            layer.start(now, dialog.flow, branch, Method::Bye, w.finish(), Owner::Bye(id));
+            layer.start(
+                now,
+                dialog.flow,
+                branch,
+                Method::Bye,
+                w.finish(),
+                Owner::Bye(id),
+            );
             return;
         }
         self.remove(layer, id);
@@ -342,13 +450,33 @@ impl Calls {
     }
 
     fn rang_out(&mut self, layer: &mut Layer, now: Now, id: InviteId) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
         match &mut usage.state {
             State::Calling(calling) => {
                 calling.timer = None;
                 let reason = "No answer".to_owned();
-                self.finish(layer, id, Event::Failed { id, code: 408, reason, q850: None, local: true });
-                self.cancel(layer, now, id, Farewell { q850: Some(19), text: "No answer".to_owned() });
+                self.finish(
+                    layer,
+                    id,
+                    Event::Failed {
+                        id,
+                        code: 408,
+                        reason,
+                        q850: None,
+                        local: true,
+                    },
+                );
+                self.cancel(
+                    layer,
+                    now,
+                    id,
+                    Farewell {
+                        q850: Some(19),
+                        text: "No answer".to_owned(),
+                    },
+                );
             }
             State::Ringing(_) => self.reject(layer, now, id, 480, "", Some(19)),
             _ => {}
@@ -362,7 +490,7 @@ fn release(layer: &mut Layer, state: State) {
         State::Calling(calling) => calling.timer,
         State::Ringing(ringing) => Some(ringing.timer),
         State::Accepted { ok, .. } | State::Up(Exchange::TheirsAccepted(ok)) => Some(ok.timer),
-        State::Up(Exchange::Theirs { timer, .. } | Exchange::Glare { timer, .. }) => Some(timer),
+        State::Up(Exchange::Theirs { timer, .. }) => Some(timer),
         State::Up(Exchange::None | Exchange::Ours { .. }) | State::Closing { .. } => None,
     };
     if let Some(timer) = timer {
@@ -378,12 +506,15 @@ fn sdp(message: &Message) -> Option<Bytes> {
 fn is_sdp(message: &Message) -> bool {
     message.first(Name::ContentType).is_some_and(|value| {
         let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
-        value[..end].trim_ascii().eq_ignore_ascii_case(b"application/sdp")
+        value[..end]
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"application/sdp")
     })
 }
 
 /// The headers of an INVITE or a response to one that say who we are.
 fn capabilities(layer: &Layer, w: &mut Writer) {
     w.header("Contact", &layer.contact).header("Allow", ALLOW);
-    w.header("Supported", "").header("User-Agent", &layer.config.user_agent);
+    w.header("Supported", "")
+        .header("User-Agent", &layer.config.user_agent);
 }

@@ -1,6 +1,8 @@
 //! Calls placed to us: ringing, answering, refusing; CANCEL; the 200 that is repeated until its ACK.
 
-use super::{Calls, Exchange, Farewell, PendingOk, Ringing, State, Usage, capabilities, is_sdp, sdp};
+use super::{
+    Calls, Exchange, Farewell, PendingOk, Ringing, State, Usage, capabilities, is_sdp, sdp,
+};
 use crate::dialog::Dialog;
 use crate::event::{Authenticated, Event, Incoming, InviteId};
 use crate::flow::Flow;
@@ -31,7 +33,10 @@ impl Calls {
         request_uri: Uri,
         account: Authenticated,
     ) {
-        let (Some(from), Some(to)) = (essentials.from.to_name_addr(), essentials.to.to_name_addr()) else { return };
+        let (Some(from), Some(to)) = (essentials.from.to_name_addr(), essentials.to.to_name_addr())
+        else {
+            return;
+        };
         let back = response_flow(flow, essentials);
         let dialog = Dialog::incoming(layer, back, message, essentials);
         let head = layer.head(message, essentials, flow, Some(dialog.local_tag));
@@ -46,11 +51,20 @@ impl Calls {
             head,
             record_routes: record_routes.into_block(),
             offered: is_sdp(message) && !message.body().is_empty(),
-            timer: layer.timers.set(now.mono + layer.config.ring_limit, Due::Ring(id)),
+            timer: layer
+                .timers
+                .set(now.mono + layer.config.ring_limit, Due::Ring(id)),
             merge_key,
         };
         let state = State::Ringing(Box::new(ringing));
-        self.insert(Usage { dialog, credentials: None, state, placed: false, silent: false });
+        self.insert(Usage {
+            dialog,
+            credentials: None,
+            state,
+            waiting: None,
+            placed: false,
+            silent: false,
+        });
         self.merges.insert(merge_key, id);
         layer.open_server(server, back, id);
         layer.respond(now, server, 100, trying(layer, message, essentials, flow));
@@ -82,25 +96,47 @@ impl Calls {
 
     /// 180, or 183 with early media.
     pub fn ring(&mut self, layer: &mut Layer, now: Now, id: InviteId, early: Option<Bytes>) {
-        let Some(usage) = self.usages.get(&id) else { return };
-        let State::Ringing(ringing) = &usage.state else { return };
+        let Some(usage) = self.usages.get(&id) else {
+            return;
+        };
+        let State::Ringing(ringing) = &usage.state else {
+            return;
+        };
         let code = if early.is_some() { 183 } else { 180 };
         let mut w = Writer::response(code, "");
         w.block(&ringing.head).block(&ringing.record_routes);
-        w.header("Contact", &layer.contact).header("Allow", super::ALLOW);
-        layer.respond(now, ringing.server, code, w.finish_sdp(early.as_deref().unwrap_or_default()));
+        w.header("Contact", &layer.contact)
+            .header("Allow", super::ALLOW);
+        layer.respond(
+            now,
+            ringing.server,
+            code,
+            w.finish_sdp(early.as_deref().unwrap_or_default()),
+        );
     }
 
     pub fn answer(&mut self, layer: &mut Layer, now: Now, id: InviteId, sdp: Bytes) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Ringing(ringing) = &usage.state else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
+        let State::Ringing(ringing) = &usage.state else {
+            return;
+        };
         let mut w = Writer::response(200, "");
         w.block(&ringing.head).block(&ringing.record_routes);
         capabilities(layer, &mut w);
         let bytes = w.finish_sdp(&sdp);
         let cseq = usage.dialog.remote_cseq.unwrap_or_default();
         layer.respond(now, ringing.server, 200, bytes.clone());
-        let ok = PendingOk::new(layer, now, id, usage.dialog.flow, cseq, bytes, ringing.offered);
+        let ok = PendingOk::new(
+            layer,
+            now,
+            id,
+            usage.dialog.flow,
+            cseq,
+            bytes,
+            ringing.offered,
+        );
         self.merges.remove(&ringing.merge_key);
         let before = std::mem::replace(&mut usage.state, State::Accepted { ok, farewell: None });
         super::release(layer, before);
@@ -115,23 +151,44 @@ impl Calls {
         reason: &str,
         q850: Option<u8>,
     ) {
-        let Some(usage) = self.usages.get(&id) else { return };
-        let State::Ringing(ringing) = &usage.state else { return };
-        let code = if (300..700).contains(&code) { code } else { 500 };
+        let Some(usage) = self.usages.get(&id) else {
+            return;
+        };
+        let State::Ringing(ringing) = &usage.state else {
+            return;
+        };
+        let code = if (300..700).contains(&code) {
+            code
+        } else {
+            500
+        };
         let mut w = Writer::response(code, reason);
         w.block(&ringing.head);
         if let Some(value) = reason_value(q850, None, reason) {
             w.header("Reason", value);
         }
         layer.respond(now, ringing.server, code, w.finish());
-        self.finish(layer, id, Event::Ended { id, q850, text: reason.to_owned(), local: true });
+        self.finish(
+            layer,
+            id,
+            Event::Ended {
+                id,
+                q850,
+                text: reason.to_owned(),
+                local: true,
+            },
+        );
         self.remove(layer, id);
     }
 
     /// CANCEL of an INVITE whose transaction is ours (RFC 3261 §9.2); the CANCEL itself is answered by the endpoint.
     pub fn cancelled(&mut self, layer: &mut Layer, now: Now, id: InviteId) {
-        let Some(usage) = self.usages.get(&id) else { return };
-        let State::Ringing(ringing) = &usage.state else { return };
+        let Some(usage) = self.usages.get(&id) else {
+            return;
+        };
+        let State::Ringing(ringing) = &usage.state else {
+            return;
+        };
         let mut w = Writer::response(487, "");
         w.block(&ringing.head);
         layer.respond(now, ringing.server, 487, w.finish());
@@ -140,8 +197,17 @@ impl Calls {
     }
 
     /// An ACK inside a dialog: to a 2xx of ours, first or repeated.
-    pub fn ack(&mut self, layer: &mut Layer, now: Now, id: InviteId, message: &Message, essentials: &Essentials<'_>) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
+    pub fn ack(
+        &mut self,
+        layer: &mut Layer,
+        now: Now,
+        id: InviteId,
+        message: &Message,
+        essentials: &Essentials<'_>,
+    ) {
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
         let matches = |ok: &PendingOk| ok.cseq == essentials.cseq;
         match &mut usage.state {
             State::Accepted { ok, farewell } if matches(ok) => {
@@ -150,7 +216,10 @@ impl Calls {
                 super::release(layer, before);
                 match farewell {
                     Some(farewell) => self.bye(layer, now, id, farewell),
-                    None => layer.emit(Event::Confirmed { id, sdp: if offered { None } else { sdp(message) } }),
+                    None => layer.emit(Event::Confirmed {
+                        id,
+                        sdp: if offered { None } else { sdp(message) },
+                    }),
                 }
             }
             State::Up(Exchange::TheirsAccepted(ok)) if matches(ok) => {
@@ -158,7 +227,10 @@ impl Calls {
                 let before = std::mem::replace(&mut usage.state, State::Up(Exchange::None));
                 super::release(layer, before);
                 if !offered {
-                    layer.emit(Event::Reoffered { id, result: Ok(sdp(message)) });
+                    layer.emit(Event::Reoffered {
+                        id,
+                        result: Ok(sdp(message)),
+                    });
                 }
             }
             _ => {}
@@ -167,8 +239,14 @@ impl Calls {
 
     /// T1, doubling up to T2, for 64*T1; then the call is over (RFC 3261 §13.3.1.4).
     pub(super) fn repeat_ok(&mut self, layer: &mut Layer, now: Now, id: InviteId) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let (State::Accepted { ok, .. } | State::Up(Exchange::TheirsAccepted(ok))) = &mut usage.state else { return };
+        let Some(usage) = self.usages.get_mut(&id) else {
+            return;
+        };
+        let (State::Accepted { ok, .. } | State::Up(Exchange::TheirsAccepted(ok))) =
+            &mut usage.state
+        else {
+            return;
+        };
         if ok.give_up_at > now.mono {
             ok.interval = (ok.interval * 2).min(layer.config.t2);
             let at = (now.mono + ok.interval).min(ok.give_up_at);
@@ -181,8 +259,25 @@ impl Calls {
             _ => None,
         };
         let text = "No ACK";
-        self.finish(layer, id, Event::Ended { id, q850: None, text: text.to_owned(), local: true });
-        self.bye(layer, now, id, farewell.unwrap_or(Farewell { q850: None, text: text.to_owned() }));
+        self.finish(
+            layer,
+            id,
+            Event::Ended {
+                id,
+                q850: None,
+                text: text.to_owned(),
+                local: true,
+            },
+        );
+        self.bye(
+            layer,
+            now,
+            id,
+            farewell.unwrap_or(Farewell {
+                q850: None,
+                text: text.to_owned(),
+            }),
+        );
     }
 }
 
@@ -210,7 +305,12 @@ impl PendingOk {
 }
 
 /// Every response but 100 carries a To tag (RFC 3261 §8.2.6.2); 100 repeats a Timestamp.
-pub(super) fn trying(layer: &Layer, message: &Message, essentials: &Essentials<'_>, flow: Flow) -> Bytes {
+pub(super) fn trying(
+    layer: &Layer,
+    message: &Message,
+    essentials: &Essentials<'_>,
+    flow: Flow,
+) -> Bytes {
     let mut w = Writer::response(100, "");
     w.block(&layer.head(message, essentials, flow, None));
     if let Some(timestamp) = message.first(Name::Timestamp) {

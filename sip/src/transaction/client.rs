@@ -53,8 +53,19 @@ impl Layer {
         self.chance.word()
     }
 
-    pub fn start(&mut self, now: Now, flow: Flow, branch: u64, method: Method, bytes: Bytes, owner: Owner) {
-        let key = ClientKey { branch, cancel: method == Method::Cancel };
+    pub fn start(
+        &mut self,
+        now: Now,
+        flow: Flow,
+        branch: u64,
+        method: Method,
+        bytes: Bytes,
+        owner: Owner,
+    ) {
+        let key = ClientKey {
+            branch,
+            cancel: method == Method::Cancel,
+        };
         self.send(flow, bytes.clone());
         let t1 = self.config.t1;
         let client = Client {
@@ -75,7 +86,9 @@ impl Layer {
     }
 
     fn arm_client(&mut self, key: ClientKey) {
-        let Some(client) = self.clients.get_mut(&key) else { return };
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
         if let Some(timer) = client.timer.take() {
             self.timers.cancel(timer);
         }
@@ -99,7 +112,8 @@ impl Layer {
         let client = self.clients.get_mut(&key)?;
         client.timer = None;
         if client.end_at.is_some_and(|at| at <= now.mono) {
-            let failed = matches!(client.state, State::Calling | State::Proceeding).then_some(client.owner);
+            let failed =
+                matches!(client.state, State::Calling | State::Proceeding).then_some(client.owner);
             self.drop_client(key);
             return failed;
         }
@@ -119,16 +133,38 @@ impl Layer {
     }
 
     /// RFC 3261 §17.1.3: by the branch and the method of CSeq; only responses from where the request went count.
-    pub fn match_response(&self, flow: Flow, message: &Message, essentials: &Essentials<'_>) -> Option<ClientKey> {
-        let branch = essentials.via.branch()?.strip_prefix(COOKIE).and_then(unhex16)?;
-        let key = ClientKey { branch, cancel: essentials.cseq_method == Method::Cancel };
+    pub fn match_response(
+        &self,
+        flow: Flow,
+        message: &Message,
+        essentials: &Essentials<'_>,
+    ) -> Option<ClientKey> {
+        let branch = essentials
+            .via
+            .branch()?
+            .strip_prefix(COOKIE)
+            .and_then(unhex16)?;
+        let key = ClientKey {
+            branch,
+            cancel: essentials.cseq_method == Method::Cancel,
+        };
         let client = self.clients.get(&key)?;
         // One Via only: ours. More means it was meant for somebody before us (§8.1.3.3).
-        let ours = essentials.via.sent_by == self.sent_by && message.list(Name::Via).nth(1).is_none();
-        (ours && client.method == essentials.cseq_method && client.flow.remote.ip() == flow.remote.ip()).then_some(key)
+        let ours =
+            essentials.via.sent_by == self.sent_by && message.list(Name::Via).nth(1).is_none();
+        (ours
+            && client.method == essentials.cseq_method
+            && client.flow.remote.ip() == flow.remote.ip())
+        .then_some(key)
     }
 
-    pub fn response(&mut self, now: Now, key: ClientKey, message: &Message, essentials: &Essentials<'_>) -> Outcome {
+    pub fn response(
+        &mut self,
+        now: Now,
+        key: ClientKey,
+        message: &Message,
+        essentials: &Essentials<'_>,
+    ) -> Outcome {
         let (Some(client), Some(code)) = (self.clients.get_mut(&key), message.status()) else {
             return Outcome::Absorbed;
         };
@@ -141,8 +177,10 @@ impl Layer {
             (100..200, _) if !open => return Outcome::Absorbed,
             (100..200, true) => {
                 client.state = State::Proceeding;
-                // No transaction timer now: the usage above limits ringing.
-                (client.retransmit_at, client.end_at) = (None, None);
+                // No transaction timer now: the usage above limits ringing. A re-INVITE does not ring, and its dialog may
+                // end while it waits.
+                let limit = matches!(client.owner, Owner::Reinvite(_)).then(|| now.mono + t1 * 128);
+                (client.retransmit_at, client.end_at) = (None, limit);
             }
             (100..200, false) => client.state = State::Proceeding,
             (200..300, true) if open || client.state == State::Accepted => {
@@ -162,7 +200,11 @@ impl Layer {
             (_, true) if open => {
                 client.state = State::Completed;
                 // Timer D.
-                let linger = if reliable { Duration::ZERO } else { Duration::from_secs(32).max(t1 * 64) };
+                let linger = if reliable {
+                    Duration::ZERO
+                } else {
+                    Duration::from_secs(32).max(t1 * 64)
+                };
                 (client.retransmit_at, client.end_at) = (None, Some(now.mono + linger));
                 let flow = client.flow;
                 if let Some(ack) = derived("ACK", &client.bytes, Some(essentials.to_value)) {
@@ -171,7 +213,10 @@ impl Layer {
                 }
             }
             (300.., true) => {
-                let ack = client.acks.first().map(|(_, ack)| (client.flow, ack.clone()));
+                let ack = client
+                    .acks
+                    .first()
+                    .map(|(_, ack)| (client.flow, ack.clone()));
                 if let (Some((flow, ack)), State::Completed) = (ack, client.state) {
                     self.send(flow, ack);
                 }
@@ -191,7 +236,9 @@ impl Layer {
 
     /// RFC 3261 §17: the ACK to a 2xx comes from the dialog; here it is kept for repeats of that 2xx.
     pub fn acknowledge(&mut self, key: ClientKey, tag: Bytes, ack: Bytes) {
-        let Some(client) = self.clients.get_mut(&key) else { return };
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
         let flow = client.flow;
         // A peer that forks without end gets its ACKs, but we remember only so many.
         if client.acks.len() < 16 {
@@ -207,8 +254,15 @@ impl Layer {
 
     /// Sends CANCEL for an INVITE that has a provisional response (RFC 3261 §9.1).
     pub fn cancel(&mut self, now: Now, branch: u64, reason: Option<&[u8]>) {
-        let Some((flow, invite)) = self.request_of(ClientKey { branch, cancel: false }) else { return };
-        let Some(mut bytes) = derived("CANCEL", &invite, None) else { return };
+        let Some((flow, invite)) = self.request_of(ClientKey {
+            branch,
+            cancel: false,
+        }) else {
+            return;
+        };
+        let Some(mut bytes) = derived("CANCEL", &invite, None) else {
+            return;
+        };
         if let Some(reason) = reason {
             // The derived request ends in `Content-Length: 0`; the reason goes in front of it.
             let at = bytes.len() - b"Content-Length: 0\r\n\r\n".len();
@@ -221,7 +275,10 @@ impl Layer {
 
     /// Gives an INVITE up without waiting for its final response any longer.
     pub fn abandon(&mut self, branch: u64) {
-        self.drop_client(ClientKey { branch, cancel: false });
+        self.drop_client(ClientKey {
+            branch,
+            cancel: false,
+        });
     }
 
     /// Requests that wait on this flow; they are dropped, their owners told.
@@ -229,7 +286,9 @@ impl Layer {
         let mut keys: Vec<_> = self
             .clients
             .iter()
-            .filter(|(_, c)| c.flow == flow && matches!(c.state, State::Calling | State::Proceeding))
+            .filter(|(_, c)| {
+                c.flow == flow && matches!(c.state, State::Calling | State::Proceeding)
+            })
             .map(|(key, c)| (key.branch, *key, c.owner))
             .collect();
         keys.sort_by_key(|(branch, key, _)| (*branch, key.cancel));
@@ -256,7 +315,14 @@ fn derived(method: &str, request: &[u8], to: Option<&[u8]>) -> Option<Bytes> {
     w.echo("From", essentials.from_value);
     w.echo("To", to.unwrap_or(essentials.to_value));
     w.echo("Call-ID", essentials.call_id);
-    w.parts("CSeq", &[essentials.cseq.to_string().as_bytes(), b" ", method.as_bytes()]);
+    w.parts(
+        "CSeq",
+        &[
+            essentials.cseq.to_string().as_bytes(),
+            b" ",
+            method.as_bytes(),
+        ],
+    );
     // §22.1: an ACK carries the credentials of its INVITE.
     if method == "ACK" {
         for name in [Name::Authorization, Name::ProxyAuthorization] {

@@ -105,7 +105,14 @@ impl Layer {
     }
 
     /// A request's first lines, down to Via and Max-Forwards.
-    pub fn request(&self, flow: Flow, method: &str, uri: &str, branch: u64, max_forwards: u8) -> Writer {
+    pub fn request(
+        &self,
+        flow: Flow,
+        method: &str,
+        uri: &str,
+        branch: u64,
+        max_forwards: u8,
+    ) -> Writer {
         let mut w = Writer::request(method, uri);
         w.parts(
             "Via",
@@ -124,7 +131,13 @@ impl Layer {
     }
 
     /// The lines every response repeats: Via (with received and rport), From, To (with our tag), Call-ID, CSeq.
-    pub fn head(&self, message: &Message, essentials: &Essentials<'_>, flow: Flow, tag: Option<u64>) -> Bytes {
+    pub fn head(
+        &self,
+        message: &Message,
+        essentials: &Essentials<'_>,
+        flow: Flow,
+        tag: Option<u64>,
+    ) -> Bytes {
         let mut w = Writer::lines();
         vias(&mut w, message, essentials, flow);
         w.echo("From", essentials.from_value);

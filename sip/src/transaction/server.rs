@@ -45,19 +45,30 @@ pub(crate) fn response_flow(flow: Flow, essentials: &Essentials<'_>) -> Flow {
     if flow.transport.is_reliable() || via.wants_rport() || via.ip() != Some(ip) {
         return flow;
     }
-    Flow { remote: SocketAddr::new(ip, via.port.unwrap_or(5060)), ..flow }
+    Flow {
+        remote: SocketAddr::new(ip, via.port.unwrap_or(5060)),
+        ..flow
+    }
 }
 
 impl Layer {
     /// `method` is the request's, or INVITE to find the transaction an ACK or CANCEL is about.
-    pub fn server_key(&self, message: &Message, essentials: &Essentials<'_>, method: &[u8]) -> ServerKey {
+    pub fn server_key(
+        &self,
+        message: &Message,
+        essentials: &Essentials<'_>,
+        method: &[u8],
+    ) -> ServerKey {
         let sent_by = essentials.via.sent_by.as_bytes();
         let two = |parts: &[&[u8]]| {
             let (first, second) = self.keyed.digest_wide(parts);
             ServerKey(first, second)
         };
         match essentials.via.branch() {
-            Some(branch) if branch.len() > COOKIE.len() && branch[..COOKIE.len()].eq_ignore_ascii_case(COOKIE) => {
+            Some(branch)
+                if branch.len() > COOKIE.len()
+                    && branch[..COOKIE.len()].eq_ignore_ascii_case(COOKIE) =>
+            {
                 two(&[branch, sent_by, method])
             }
             // RFC 2543 peers: Request-URI, From tag, Call-ID, CSeq, top Via; the To tag differs between INVITE and ACK.
@@ -103,7 +114,15 @@ impl Layer {
     }
 
     /// A transaction that is answered as soon as it begins.
-    pub fn answer_now(&mut self, now: Now, key: ServerKey, flow: Flow, method: Method, code: u16, response: Bytes) {
+    pub fn answer_now(
+        &mut self,
+        now: Now,
+        key: ServerKey,
+        flow: Flow,
+        method: Method,
+        code: u16,
+        response: Bytes,
+    ) {
         let server = Server {
             flow,
             invite: method == Method::Invite,
@@ -120,7 +139,9 @@ impl Layer {
     }
 
     pub fn respond(&mut self, now: Now, key: ServerKey, code: u16, response: Bytes) {
-        let Some(server) = self.servers.get_mut(&key) else { return };
+        let Some(server) = self.servers.get_mut(&key) else {
+            return;
+        };
         if server.state != State::Proceeding {
             return;
         }
@@ -154,7 +175,9 @@ impl Layer {
     }
 
     fn arm_server(&mut self, key: ServerKey) {
-        let Some(server) = self.servers.get_mut(&key) else { return };
+        let Some(server) = self.servers.get_mut(&key) else {
+            return;
+        };
         if let Some(timer) = server.timer.take() {
             self.timers.cancel(timer);
         }
@@ -166,7 +189,9 @@ impl Layer {
     }
 
     pub fn server_due(&mut self, now: Now, key: ServerKey) {
-        let Some(server) = self.servers.get_mut(&key) else { return };
+        let Some(server) = self.servers.get_mut(&key) else {
+            return;
+        };
         server.timer = None;
         if server.end_at.is_some_and(|at| at <= now.mono) {
             self.servers.remove(&key);
@@ -183,7 +208,9 @@ impl Layer {
 
     /// Whether the request was seen before; then its last response, if any, goes out again.
     pub fn retransmission(&mut self, key: ServerKey) -> bool {
-        let Some(server) = self.servers.get(&key) else { return false };
+        let Some(server) = self.servers.get(&key) else {
+            return false;
+        };
         if matches!(server.state, State::Proceeding | State::Completed) && !server.last.is_empty() {
             let (flow, last) = (server.flow, server.last.clone());
             self.send(flow, last);
@@ -193,13 +220,19 @@ impl Layer {
 
     /// An ACK with the INVITE's branch: to a refusal. `false` when there is no such transaction.
     pub fn server_ack(&mut self, now: Now, key: ServerKey) -> bool {
-        let Some(server) = self.servers.get_mut(&key) else { return false };
+        let Some(server) = self.servers.get_mut(&key) else {
+            return false;
+        };
         match server.state {
             State::Completed => {
                 server.state = State::Confirmed;
                 server.retransmit_at = None;
                 // Timer I.
-                let linger = if server.flow.transport.is_reliable() { Duration::ZERO } else { self.config.t4 };
+                let linger = if server.flow.transport.is_reliable() {
+                    Duration::ZERO
+                } else {
+                    self.config.t4
+                };
                 server.end_at = Some(now.mono + linger);
                 self.arm_server(key);
                 true
