@@ -87,6 +87,8 @@ pub struct Tuning {
     pub unfinished_after: Duration,
     /// Voice over a prompt that stops it.
     pub barge_in_after: Duration,
+    /// What the voice detector needs to notice that a voice has stopped: until then a grunt looks like speech.
+    pub pause_noticed_after: Duration,
     /// Voice that began over a prompt counts when it lasts to within this of the prompt's end.
     pub prompt_tail: Duration,
     /// A callee who goes on within this silence had not finished: the end-point is retracted.
@@ -112,6 +114,7 @@ impl Default for Tuning {
             end_after: Duration::from_millis(450),
             unfinished_after: Duration::from_millis(700),
             barge_in_after: Duration::from_millis(250),
+            pause_noticed_after: Duration::from_millis(100),
             prompt_tail: Duration::from_millis(300),
             retract_within: Duration::from_millis(700),
             unclear_after: Duration::from_millis(800),

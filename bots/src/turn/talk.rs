@@ -254,7 +254,10 @@ impl Conversation {
                 if let Ear::Voice { speech, since } = &self.ear
                     && (speech.continues || self.interruptible())
                 {
-                    all[2] = Some((*since + t.barge_in_after, Timer::BargeIn));
+                    all[2] = Some((
+                        *since + t.barge_in_after + t.pause_noticed_after,
+                        Timer::BargeIn,
+                    ));
                 }
             }
             Floor::Callee { silent_at } => match &self.ear {
