@@ -48,7 +48,12 @@ fn read(row: &Row) -> Result<ApiKey, StoreError> {
 }
 
 impl Store {
-    pub async fn create_api_key(&self, scope: &Scope, new: &NewApiKey, now: Wall) -> Result<ApiKeyId, StoreError> {
+    pub async fn create_api_key(
+        &self,
+        scope: &Scope,
+        new: &NewApiKey,
+        now: Wall,
+    ) -> Result<ApiKeyId, StoreError> {
         let id: ApiKeyId = fresh();
         let mut tx = self.db.begin().await?;
         sql("INSERT INTO api_keys (tenant_id, id, name, prefix, hash, scopes, created_by, created_at, expires_at) \
@@ -69,13 +74,19 @@ impl Store {
     }
 
     /// Revoked ones stay listed.
-    pub async fn api_keys(&self, scope: &Scope, cursor: Option<&str>, limit: u32) -> Result<Page<ApiKey>, StoreError> {
-        let rows = sql("SELECT * FROM api_keys WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
-            .bind(scope.tenant())
-            .bind(after(cursor)?)
-            .bind(limit + 1)
-            .all(&self.db)
-            .await?;
+    pub async fn api_keys(
+        &self,
+        scope: &Scope,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<ApiKey>, StoreError> {
+        let rows =
+            sql("SELECT * FROM api_keys WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
+                .bind(scope.tenant())
+                .bind(after(cursor)?)
+                .bind(limit + 1)
+                .all(&self.db)
+                .await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(rows, limit, |key| by_id(key.id.0)))
     }
@@ -90,7 +101,12 @@ impl Store {
     }
 
     /// From now on it opens nothing. Revoking twice is no error.
-    pub async fn revoke_api_key(&self, scope: &Scope, id: ApiKeyId, now: Wall) -> Result<(), StoreError> {
+    pub async fn revoke_api_key(
+        &self,
+        scope: &Scope,
+        id: ApiKeyId,
+        now: Wall,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         sql("UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())

@@ -24,7 +24,9 @@ impl Approval {
         }
     }
     pub fn parse(text: &str) -> Option<Approval> {
-        [Approval::Pending, Approval::Approved, Approval::Rejected].into_iter().find(|state| state.as_str() == text)
+        [Approval::Pending, Approval::Approved, Approval::Rejected]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 }
 
@@ -46,7 +48,8 @@ fn read(row: &Row) -> Result<CallerNumber, StoreError> {
         id: row.get("id")?,
         tenant: row.get("tenant_id")?,
         number: row.get("number")?,
-        approval: Approval::parse(&row.get::<String>("state")?).ok_or(StoreError::Damaged("an approval"))?,
+        approval: Approval::parse(&row.get::<String>("state")?)
+            .ok_or(StoreError::Damaged("an approval"))?,
         decided_at: row.get("decided_at")?,
         note: row.get("note")?,
         version: row.get("version")?,
@@ -81,12 +84,14 @@ impl Store {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<CallerNumber>, StoreError> {
-        let rows = sql("SELECT * FROM caller_numbers WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
-            .bind(scope.tenant())
-            .bind(after(cursor)?)
-            .bind(limit + 1)
-            .all(&self.db)
-            .await?;
+        let rows = sql(
+            "SELECT * FROM caller_numbers WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(scope.tenant())
+        .bind(after(cursor)?)
+        .bind(limit + 1)
+        .all(&self.db)
+        .await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(rows, limit, |number| by_id(number.id.0)))
     }
@@ -100,7 +105,11 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    pub async fn caller_number(&self, scope: &Scope, id: CallerNumberId) -> Result<CallerNumber, StoreError> {
+    pub async fn caller_number(
+        &self,
+        scope: &Scope,
+        id: CallerNumberId,
+    ) -> Result<CallerNumber, StoreError> {
         let row = sql("SELECT * FROM caller_numbers WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
             .bind(id)
@@ -110,7 +119,11 @@ impl Store {
     }
 
     /// `Reference` while an extension or a campaign shows it.
-    pub async fn delete_caller_number(&self, scope: &Scope, id: CallerNumberId) -> Result<(), StoreError> {
+    pub async fn delete_caller_number(
+        &self,
+        scope: &Scope,
+        id: CallerNumberId,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         sql("DELETE FROM caller_numbers WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
@@ -128,12 +141,13 @@ impl Store {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<CallerNumber>, StoreError> {
-        let rows = sql("SELECT * FROM caller_numbers WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3")
-            .bind(approval.as_str())
-            .bind(after(cursor)?)
-            .bind(limit + 1)
-            .all(&self.db)
-            .await?;
+        let rows =
+            sql("SELECT * FROM caller_numbers WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3")
+                .bind(approval.as_str())
+                .bind(after(cursor)?)
+                .bind(limit + 1)
+                .all(&self.db)
+                .await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(rows, limit, |number| by_id(number.id.0)))
     }

@@ -27,7 +27,10 @@ pub(crate) fn of_moment(at: Wall, id: Uuid) -> String {
 pub(crate) fn moment(text: &str) -> Result<(Wall, Uuid), StoreError> {
     let parse = || {
         let (at, id) = text.split_once('.')?;
-        Some((Wall::from_millis(at.parse().ok()?), Uuid::try_parse(id).ok()?))
+        Some((
+            Wall::from_millis(at.parse().ok()?),
+            Uuid::try_parse(id).ok()?,
+        ))
     };
     parse().ok_or(StoreError::Invalid { field: "cursor" })
 }

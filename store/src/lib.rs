@@ -1,17 +1,42 @@
 //! The only crate with SQL: what the call centre keeps.
+//!
+//! Map, from the ground up:
+//! - `db` (the one door to a database: statements, values, transactions) · `error` (one variant per decision) · `ids` ·
+//!   `scope` (whose data: `Scope`, `Platform`) · `store` (`Store`, pages) · `lanes` (calls before bulk) · `schema` (the lists
+//!   the tests hold the schema and the functions to)
+//! - configuration: `tenants` · `users` · `sessions` · `api_keys` · `setup` · `extensions` · `trunks` · `sip_accounts` ·
+//!   `caller_numbers` · `templates` · `prompts` · `directory` (all of it as the switch wants it)
+//! - dialling: `campaigns` · `leads` · `suppression` · `claims` (due leads with the gate's facts)
+//! - calls: `writer` (the one task every change of a running call goes through) · `attempts` (begin, answer, deny) · `finish`
+//!   (the end of a call, idempotent) · `calls` (records) · `ledger` (money) · `bindings` · `recovery` (after a crash)
+//!
+//! Every function takes `&Scope` first (one tenant) or, on a short named list, `&Platform`. Keys are `(tenant_id, id)`, so a row
+//! of another tenant is `NotFound`. `migrations/sqlite` is the schema.
+//!
+//! Invariants: durable before visible (an attempt and its money are committed before anybody hears of them); what is
+//! repeated changes nothing (begin, finish, postings); the database's own text never leaves this crate.
 
 pub mod api_keys;
+pub mod attempts;
+pub mod bindings;
 pub mod caller_numbers;
-mod cursor;
+pub mod calls;
 pub mod campaigns;
+pub mod claims;
 mod code;
+mod cursor;
 pub mod db;
+pub mod directory;
 pub mod error;
 pub mod extensions;
+mod finish;
 pub mod ids;
 mod lanes;
 pub mod leads;
+pub mod ledger;
 pub mod prompts;
+pub mod recovery;
+pub mod schema;
 pub mod scope;
 pub mod sessions;
 pub mod setup;
@@ -22,9 +47,11 @@ pub mod templates;
 pub mod tenants;
 pub mod trunks;
 pub mod users;
+pub mod writer;
 
 pub use db::{Cell, Db, Json, Row, Tx, sql};
 pub use error::{StoreError, Trouble};
 pub use ids::{ApiKeyId, AuditId, DecisionId, PostingId, SessionId, fresh};
 pub use scope::{Actor, Platform, Role, Scope};
 pub use store::{MAX_PAGE, Page, Store};
+pub use writer::{Overflow, Writer};

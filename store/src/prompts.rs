@@ -56,22 +56,33 @@ impl Store {
     }
 
     /// All prompts of a template, oldest first.
-    pub async fn prompts(&self, scope: &Scope, template: TemplateId) -> Result<Vec<Prompt>, StoreError> {
-        let rows = sql("SELECT * FROM prompts WHERE tenant_id = $1 AND template_id = $2 ORDER BY id")
-            .bind(scope.tenant())
-            .bind(template)
-            .all(&self.db)
-            .await?;
+    pub async fn prompts(
+        &self,
+        scope: &Scope,
+        template: TemplateId,
+    ) -> Result<Vec<Prompt>, StoreError> {
+        let rows =
+            sql("SELECT * FROM prompts WHERE tenant_id = $1 AND template_id = $2 ORDER BY id")
+                .bind(scope.tenant())
+                .bind(template)
+                .all(&self.db)
+                .await?;
         rows.iter().map(read).collect()
     }
 
-    pub async fn prompt(&self, scope: &Scope, template: TemplateId, id: PromptId) -> Result<Prompt, StoreError> {
-        let row = sql("SELECT * FROM prompts WHERE tenant_id = $1 AND template_id = $2 AND id = $3")
-            .bind(scope.tenant())
-            .bind(template)
-            .bind(id)
-            .one(&self.db)
-            .await?;
+    pub async fn prompt(
+        &self,
+        scope: &Scope,
+        template: TemplateId,
+        id: PromptId,
+    ) -> Result<Prompt, StoreError> {
+        let row =
+            sql("SELECT * FROM prompts WHERE tenant_id = $1 AND template_id = $2 AND id = $3")
+                .bind(scope.tenant())
+                .bind(template)
+                .bind(id)
+                .one(&self.db)
+                .await?;
         read(&row)
     }
 }

@@ -49,11 +49,13 @@ const SEEN_EVERY_MS: i64 = 60_000;
 impl Store {
     /// By what was typed into the login box.
     pub async fn login(&self, _: &Platform, login: &str) -> Result<Option<Login>, StoreError> {
-        let row = sql("SELECT u.tenant_id, u.id, u.password, u.state, t.state AS tenant_state FROM users u \
-                       JOIN tenants t ON t.id = u.tenant_id WHERE u.login = $1")
-            .bind(login)
-            .optional(&self.db)
-            .await?;
+        let row = sql(
+            "SELECT u.tenant_id, u.id, u.password, u.state, t.state AS tenant_state FROM users u \
+                       JOIN tenants t ON t.id = u.tenant_id WHERE u.login = $1",
+        )
+        .bind(login)
+        .optional(&self.db)
+        .await?;
         row.map(|row| {
             Ok(Login {
                 tenant: row.get("tenant_id")?,
@@ -76,7 +78,10 @@ impl Store {
     ) -> Result<SessionId, StoreError> {
         let id: SessionId = fresh();
         let mut tx = self.db.begin().await?;
-        sql("DELETE FROM sessions WHERE expires_at <= $1").bind(now).run(&mut tx).await?;
+        sql("DELETE FROM sessions WHERE expires_at <= $1")
+            .bind(now)
+            .run(&mut tx)
+            .await?;
         sql("INSERT INTO sessions (tenant_id, id, user_id, token_hash, created_at, expires_at, last_seen_at, remote, \
              user_agent) VALUES ($1, $2, $3, $4, $5, $6, $5, $7, $8)")
             .bind(login.tenant)
@@ -179,7 +184,11 @@ impl Store {
     }
 }
 
-fn credential(row: &Row, actor: Actor, grants: Option<Vec<String>>) -> Result<Credential, StoreError> {
+fn credential(
+    row: &Row,
+    actor: Actor,
+    grants: Option<Vec<String>>,
+) -> Result<Credential, StoreError> {
     let role: Role = read_role(row)?;
     let platform_admin: bool = row.get("platform_admin")?;
     Ok(Credential {

@@ -19,13 +19,20 @@ pub struct FirstAdmin {
 }
 
 async fn nobody_yet(tx: &mut Tx) -> Result<(), StoreError> {
-    match sql("SELECT 1 AS one FROM users LIMIT 1").optional(tx).await? {
+    match sql("SELECT 1 AS one FROM users LIMIT 1")
+        .optional(tx)
+        .await?
+    {
         None => Ok(()),
         Some(_) => Err(StoreError::WrongState { state: "set up" }),
     }
 }
 
-async fn make(tx: &mut Tx, first: &FirstAdmin, now: Wall) -> Result<(TenantId, UserId), StoreError> {
+async fn make(
+    tx: &mut Tx,
+    first: &FirstAdmin,
+    now: Wall,
+) -> Result<(TenantId, UserId), StoreError> {
     let tenant = tenants::insert(tx, &first.tenant, now).await?;
     let new = NewUser {
         login: first.login.clone(),
@@ -40,7 +47,10 @@ async fn make(tx: &mut Tx, first: &FirstAdmin, now: Wall) -> Result<(TenantId, U
 impl Store {
     /// Whether anybody can sign in yet.
     pub async fn is_set_up(&self, _: &Platform) -> Result<bool, StoreError> {
-        Ok(sql("SELECT 1 AS one FROM users LIMIT 1").optional(&self.db).await?.is_some())
+        Ok(sql("SELECT 1 AS one FROM users LIMIT 1")
+            .optional(&self.db)
+            .await?
+            .is_some())
     }
 
     /// Keeps a link's hash. Earlier links stop working: the newest printed one is the one people see.
@@ -52,7 +62,9 @@ impl Store {
         expires_at: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
-        sql("DELETE FROM setup_tokens WHERE used_at IS NULL").run(&mut tx).await?;
+        sql("DELETE FROM setup_tokens WHERE used_at IS NULL")
+            .run(&mut tx)
+            .await?;
         sql("INSERT INTO setup_tokens (hash, created_at, expires_at) VALUES ($1, $2, $3)")
             .bind(hash)
             .bind(now)
@@ -63,7 +75,12 @@ impl Store {
     }
 
     /// Whether a link would still work.
-    pub async fn setup_token_is_good(&self, _: &Platform, hash: [u8; 32], now: Wall) -> Result<bool, StoreError> {
+    pub async fn setup_token_is_good(
+        &self,
+        _: &Platform,
+        hash: [u8; 32],
+        now: Wall,
+    ) -> Result<bool, StoreError> {
         let row = sql("SELECT 1 AS one FROM setup_tokens WHERE hash = $1 AND used_at IS NULL AND expires_at > $2 \
                        AND NOT EXISTS (SELECT 1 FROM users)")
             .bind(hash)

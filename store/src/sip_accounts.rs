@@ -37,10 +37,10 @@ pub(crate) async fn put(
 pub(crate) async fn remove(tx: &mut Tx, scope: &Scope, owner_id: Uuid) -> Result<(), StoreError> {
     sql("DELETE FROM bindings WHERE tenant_id = $1 AND aor IN \
          (SELECT aor FROM sip_accounts WHERE tenant_id = $1 AND owner_id = $2)")
-        .bind(scope.tenant())
-        .bind(owner_id)
-        .run(tx)
-        .await?;
+    .bind(scope.tenant())
+    .bind(owner_id)
+    .run(tx)
+    .await?;
     sql("DELETE FROM sip_accounts WHERE tenant_id = $1 AND owner_id = $2")
         .bind(scope.tenant())
         .bind(owner_id)

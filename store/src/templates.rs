@@ -77,7 +77,11 @@ impl Store {
     }
 
     /// The newest version.
-    pub async fn template(&self, scope: &Scope, id: TemplateId) -> Result<(TemplateHead, Value), StoreError> {
+    pub async fn template(
+        &self,
+        scope: &Scope,
+        id: TemplateId,
+    ) -> Result<(TemplateHead, Value), StoreError> {
         let row = sql("SELECT t.*, v.body FROM templates t JOIN template_versions v \
                        ON v.tenant_id = t.tenant_id AND v.template_id = t.id AND v.version = t.version \
                        WHERE t.tenant_id = $1 AND t.id = $2 AND t.deleted_at IS NULL")
@@ -89,7 +93,12 @@ impl Store {
     }
 
     /// One version's body, of a deleted template too: calls and campaigns of the past refer to it.
-    pub async fn template_version(&self, scope: &Scope, id: TemplateId, version: u32) -> Result<Value, StoreError> {
+    pub async fn template_version(
+        &self,
+        scope: &Scope,
+        id: TemplateId,
+        version: u32,
+    ) -> Result<Value, StoreError> {
         sql("SELECT body FROM template_versions WHERE tenant_id = $1 AND template_id = $2 AND version = $3")
             .bind(scope.tenant())
             .bind(id)
@@ -110,11 +119,13 @@ impl Store {
         now: Wall,
     ) -> Result<u32, StoreError> {
         let mut tx = self.db.begin().await?;
-        let row = sql("SELECT version FROM templates WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL")
-            .bind(scope.tenant())
-            .bind(id)
-            .one(&mut tx)
-            .await?;
+        let row = sql(
+            "SELECT version FROM templates WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
+        )
+        .bind(scope.tenant())
+        .bind(id)
+        .one(&mut tx)
+        .await?;
         if row.get::<u32>("version")? != from {
             return Err(StoreError::Stale);
         }
@@ -142,7 +153,12 @@ impl Store {
     }
 
     /// Its versions stay for the records that name them. `WrongState` while a campaign that is not finished uses it.
-    pub async fn delete_template(&self, scope: &Scope, id: TemplateId, now: Wall) -> Result<(), StoreError> {
+    pub async fn delete_template(
+        &self,
+        scope: &Scope,
+        id: TemplateId,
+        now: Wall,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let used = sql("SELECT 1 AS one FROM campaigns WHERE tenant_id = $1 AND template_id = $2 AND state <> 'finished' LIMIT 1")
             .bind(scope.tenant())
@@ -150,7 +166,9 @@ impl Store {
             .optional(&mut tx)
             .await?;
         if used.is_some() {
-            return Err(StoreError::WrongState { state: "a campaign uses it" });
+            return Err(StoreError::WrongState {
+                state: "a campaign uses it",
+            });
         }
         sql("UPDATE templates SET deleted_at = $3, updated_at = $3 WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL")
             .bind(scope.tenant())

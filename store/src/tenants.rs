@@ -81,8 +81,10 @@ pub struct TenantTerms {
 fn read(row: &Row, domains: Vec<String>) -> Result<Tenant, StoreError> {
     let state: String = row.get("state")?;
     let banned = state == "banned";
-    let zone: Zone =
-        row.get::<String>("zone")?.parse().map_err(|_| StoreError::Damaged("a time zone"))?;
+    let zone: Zone = row
+        .get::<String>("zone")?
+        .parse()
+        .map_err(|_| StoreError::Damaged("a time zone"))?;
     let country: String = row.get("country")?;
     let hours: Calendar = row.json("hours")?;
     let policy = Policy {
@@ -116,7 +118,11 @@ fn read(row: &Row, domains: Vec<String>) -> Result<Tenant, StoreError> {
 }
 
 /// Inserts a tenant; the caller commits.
-pub(crate) async fn insert(tx: &mut Tx, new: &NewTenant, now: Wall) -> Result<TenantId, StoreError> {
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    new: &NewTenant,
+    now: Wall,
+) -> Result<TenantId, StoreError> {
     let id: TenantId = fresh();
     sql("INSERT INTO tenants (id, slug, name, zone, country, currency, rate_per_interval, rate_interval_ms, robot_lines, \
          hours, policy, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)")
@@ -140,7 +146,10 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewTenant, now: Wall) -> Result<Te
 impl Store {
     /// One's own tenant.
     pub async fn tenant(&self, scope: &Scope) -> Result<Tenant, StoreError> {
-        let row = sql("SELECT * FROM tenants WHERE id = $1").bind(scope.tenant()).one(&self.db).await?;
+        let row = sql("SELECT * FROM tenants WHERE id = $1")
+            .bind(scope.tenant())
+            .one(&self.db)
+            .await?;
         read(&row, self.domains(scope.tenant()).await?)
     }
 
@@ -185,7 +194,10 @@ impl Store {
     }
 
     async fn domains(&self, tenant: TenantId) -> Result<Vec<String>, StoreError> {
-        let rows = sql("SELECT domain FROM domains WHERE tenant_id = $1 ORDER BY domain").bind(tenant).all(&self.db).await?;
+        let rows = sql("SELECT domain FROM domains WHERE tenant_id = $1 ORDER BY domain")
+            .bind(tenant)
+            .all(&self.db)
+            .await?;
         rows.iter().map(|row| row.get("domain")).collect()
     }
 
@@ -225,7 +237,10 @@ impl Store {
                 .run_one(&mut tx)
                 .await?;
             if banned {
-                sql("DELETE FROM sessions WHERE tenant_id = $1").bind(tenant).run(&mut tx).await?;
+                sql("DELETE FROM sessions WHERE tenant_id = $1")
+                    .bind(tenant)
+                    .run(&mut tx)
+                    .await?;
             }
         }
         if let Some((per_interval, interval_ms)) = terms.rate {
@@ -238,10 +253,17 @@ impl Store {
                 .await?;
         }
         if let Some(lines) = terms.robot_lines {
-            sql("UPDATE tenants SET robot_lines = $2 WHERE id = $1").bind(tenant).bind(lines).run_one(&mut tx).await?;
+            sql("UPDATE tenants SET robot_lines = $2 WHERE id = $1")
+                .bind(tenant)
+                .bind(lines)
+                .run_one(&mut tx)
+                .await?;
         }
         if let Some(domains) = &terms.domains {
-            sql("DELETE FROM domains WHERE tenant_id = $1").bind(tenant).run(&mut tx).await?;
+            sql("DELETE FROM domains WHERE tenant_id = $1")
+                .bind(tenant)
+                .run(&mut tx)
+                .await?;
             for domain in domains {
                 sql("INSERT INTO domains (tenant_id, domain, created_at) VALUES ($1, $2, $3)")
                     .bind(tenant)

@@ -86,7 +86,12 @@ impl Store {
         Ok(id)
     }
 
-    pub async fn trunks(&self, scope: &Scope, cursor: Option<&str>, limit: u32) -> Result<Page<Trunk>, StoreError> {
+    pub async fn trunks(
+        &self,
+        scope: &Scope,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Trunk>, StoreError> {
         let rows = assembled(SELECT.to_owned())
             .and("WHERE t.tenant_id = ?", scope.tenant())
             .and("AND t.id > ?", after(cursor)?)

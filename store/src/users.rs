@@ -86,14 +86,24 @@ pub(crate) async fn insert(
 }
 
 impl Store {
-    pub async fn create_user(&self, scope: &Scope, new: &NewUser, now: Wall) -> Result<UserId, StoreError> {
+    pub async fn create_user(
+        &self,
+        scope: &Scope,
+        new: &NewUser,
+        now: Wall,
+    ) -> Result<UserId, StoreError> {
         let mut tx = self.db.begin().await?;
         let id = insert(&mut tx, scope.tenant(), new, false, now).await?;
         tx.commit().await?;
         Ok(id)
     }
 
-    pub async fn users(&self, scope: &Scope, cursor: Option<&str>, limit: u32) -> Result<Page<User>, StoreError> {
+    pub async fn users(
+        &self,
+        scope: &Scope,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<User>, StoreError> {
         let rows = sql("SELECT * FROM users WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
             .bind(scope.tenant())
             .bind(after(cursor)?)
