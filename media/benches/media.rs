@@ -110,6 +110,10 @@ fn forward(c: &mut Criterion) {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench times a round of many legs and reports one"
+)]
 fn frames(c: &mut Criterion) {
     // 100 robots: play, listen and record, each with a packet in and a packet out every 20 ms.
     let speech: Vec<u8> = {

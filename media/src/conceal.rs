@@ -97,7 +97,10 @@ impl Concealer {
     }
 
     fn find_period(&mut self) {
-        self.length = period(&self.history[HISTORY - LONGEST..], &self.history, LONGEST);
+        // The newest 20 ms against what lies before it: the same search, told backwards in time.
+        let mut backwards = self.history;
+        backwards.reverse();
+        self.length = repeat_lag(&backwards, HISTORY - LONGEST);
         let start = HISTORY - self.length;
         self.period[..self.length].copy_from_slice(&self.history[start..]);
         // The seam of each repetition: its end leans towards what came before its beginning.
@@ -114,40 +117,42 @@ impl Concealer {
     }
 }
 
-/// The shift at which `recent` resembles what lies before it in `past` most (`recent` is the end of `past`, which reaches
-/// `longest` further back). Every other sample is enough to tell.
-fn period(recent: &[i16], past: &[i16], longest: usize) -> usize {
-    best_lag(longest, |lag| {
-        let shifted = &past[past.len() - recent.len() - lag..];
-        resemblance(recent, shifted)
-    })
-}
-
 /// The lag at which a signal best continues itself: `pcm[..n]` against `pcm[lag..lag + n]`. Used to leave out a pitch
-/// period without a seam.
+/// period without a seam. Reads at most 320 samples.
 pub fn repeat_lag(pcm: &[i16], n: usize) -> usize {
-    best_lag((pcm.len() - n).min(LONGEST), |lag| {
-        resemblance(&pcm[..n], &pcm[lag..])
-    })
-}
-
-fn best_lag(longest: usize, mut score: impl FnMut(usize) -> f32) -> usize {
-    let mut best = (longest, 0f32);
-    for lag in SHORTEST..=longest {
-        let score = score(lag);
-        if score > best.1 {
-            best = (lag, score);
-        }
+    let longest = pcm.len().min(HISTORY).saturating_sub(n).min(LONGEST);
+    // Every other sample tells where to look; all of them tell exactly.
+    let mut half = [0i16; HISTORY / 2];
+    for (half, pair) in half.iter_mut().zip(pcm.chunks_exact(2)) {
+        *half = ((i32::from(pair[0]) + i32::from(pair[1])) / 2) as i16;
     }
-    best.0
+    let coarse = best((SHORTEST / 2)..=(longest / 2), |lag| {
+        resemblance(&half[..n / 2], &half[lag..lag + n / 2])
+    });
+    let Some(coarse) = coarse.map(|lag| lag * 2) else {
+        return longest;
+    };
+    let near = (coarse - 1).max(SHORTEST)..=(coarse + 1).min(longest);
+    best(near, |lag| resemblance(&pcm[..n], &pcm[lag..lag + n])).unwrap_or(longest)
 }
 
-/// Squared correlation over energy; 0 when they oppose each other.
+fn best(lags: std::ops::RangeInclusive<usize>, score: impl Fn(usize) -> f32) -> Option<usize> {
+    let scored = lags
+        .map(|lag| (lag, score(lag)))
+        .filter(|(_, score)| *score > 0.0);
+    scored
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(lag, _)| lag)
+}
+
+/// Squared correlation over energy; 0 when they oppose each other. Twelve bits of each sample do, so that the sums of up
+/// to 320 products stay within 32 bits and the loop is one of vectors.
 fn resemblance(a: &[i16], b: &[i16]) -> f32 {
-    let (mut product, mut energy) = (0i64, 1i64);
-    for (x, y) in a.iter().zip(b).step_by(2) {
-        product += i64::from(i32::from(*x) * i32::from(*y));
-        energy += i64::from(i32::from(*y) * i32::from(*y));
+    let (mut product, mut energy) = (0i32, 1i32);
+    for (x, y) in a.iter().zip(b) {
+        let (x, y) = (i32::from(*x >> 4), i32::from(*y >> 4));
+        product += x * y;
+        energy += y * y;
     }
     if product <= 0 {
         0.0

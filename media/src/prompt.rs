@@ -21,6 +21,8 @@ use symphonia::core::meta::MetadataOptions;
 pub const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// The longest prompt taken.
 pub const MOST_SECONDS: u32 = 600;
+/// Samples decoded at the file's own rate: ten minutes at 48 kHz. A small file can unfold to no more than this.
+const MOST_SAMPLES: usize = 600 * 48_000;
 /// Broken stretches a file may have before it counts as broken.
 const MOST_FAULTS: usize = 8;
 
@@ -89,7 +91,7 @@ struct Decoded {
 fn read(bytes: &[u8], hint: Option<&str>) -> Result<Decoded, PromptError> {
     let unsupported = |error: Error| PromptError::Unsupported(error.to_string());
     let source = MediaSourceStream::new(
-        Box::new(Cursor::new(bytes.to_vec())),
+        Box::new(Cursor::new(bytes)),
         MediaSourceStreamOptions::default(),
     );
     let mut by_name = Hint::new();
@@ -171,9 +173,10 @@ fn read(bytes: &[u8], hint: Option<&str>) -> Result<Decoded, PromptError> {
                     0.0
                 }
             }));
-        if decoded.mono.len() as u64 > u64::from(MOST_SECONDS) * u64::from(rate) {
+        let most = (MOST_SECONDS as usize * rate as usize).min(MOST_SAMPLES);
+        if decoded.mono.len() > most {
             return Err(PromptError::TooLong {
-                limit_seconds: MOST_SECONDS,
+                limit_seconds: (most / rate as usize) as u32,
             });
         }
     }

@@ -35,7 +35,7 @@ pub enum Command {
         latch: bool,
     },
     /// Plays after what is already playing or waiting on this leg (`Stop` the old one to cut in). On a bridged leg it is
-    /// heard instead of the other party. Waits for `Connect` where that is still to come.
+    /// heard instead of the other party; on hold it plays on unheard. Waits for `Connect` where that is still to come.
     Play {
         leg: LegId,
         play: PlayId,

@@ -84,7 +84,7 @@ fn talk(worker: &mut Worker, out: &mut Count, from_ms: u64, buffer: &mut [u8; 17
             for leg in [A, B] {
                 for copy in 0..2 {
                     let lost = n % 17 == 3;
-                    let doubled = n % 13 == 0;
+                    let doubled = n.is_multiple_of(13);
                     if (copy == 0 && lost) || (copy == 1 && !doubled) {
                         continue;
                     }
@@ -103,7 +103,7 @@ fn talk(worker: &mut Worker, out: &mut Count, from_ms: u64, buffer: &mut [u8; 17
                 rtp::build(buffer, 8, false, n as u16, 0, 9, &[0x31; 160]);
                 worker.packet(now, leg, SocketAddr::from(([9, 9, 9, 9], 9)), buffer, out);
             }
-            if n % 40 == 0 {
+            if n.is_multiple_of(40) {
                 let length = rtp::build(buffer, 101, false, n as u16, n * 160, 9, &[5, 10, 0, 160]);
                 worker.packet(now, A, address(A), &mut buffer[..length], out);
             }
@@ -165,4 +165,10 @@ fn playing_listening_recording_and_pressing_keys_allocate_nothing() {
         out.events - before.3 >= 5,
         "plays began and ended, keys were heard"
     );
+}
+
+#[test]
+fn a_worker_moves_between_threads() {
+    fn moves<T: Send + 'static>(_: &T) {}
+    moves(&Worker::new(WorkerConfig::default()));
 }

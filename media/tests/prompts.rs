@@ -159,3 +159,22 @@ proptest! {
         let _ = prompt::decode(&bytes, None);
     }
 }
+
+#[test]
+fn a_file_does_not_unfold_without_bound() {
+    // Over five minutes at 96 kHz: under the limit in time, over it in samples.
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 96_000,
+        bits_per_sample: 8,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, spec).unwrap();
+    for _ in 0..96_000 * 310 {
+        writer.write_sample(0i8).unwrap();
+    }
+    writer.finalize().unwrap();
+    let refused = prompt::decode(&file.into_inner(), None);
+    assert_eq!(refused, Err(PromptError::TooLong { limit_seconds: 300 }));
+}
