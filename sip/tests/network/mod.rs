@@ -419,6 +419,10 @@ impl Network {
 impl Watcher {
     fn sent(&mut self, ms: u64, bytes: &[u8]) {
         let message = Message::parse(bytes).expect("we write what we can read");
+        if matches!(message.status(), Some(400 | 505)) {
+            // It repeats what was wrong.
+            return;
+        }
         assert_eq!(message.fault(), None, "{}", String::from_utf8_lossy(bytes));
         let e = message.essentials().expect("we write what we can read");
         let call = e.call_id.to_vec();
