@@ -55,7 +55,7 @@ impl Telephony {
 }
 
 /// Hears keys: each once, at its first packet, whatever is lost or repeated after it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct DigitReceiver {
     ssrc: Option<u32>,
     current: Option<Current>,
@@ -81,6 +81,17 @@ const MEMORY: u32 = 10 * SAMPLE_RATE;
 const BURST: u32 = 16;
 /// Nobody presses faster (ITU-T Q.24: 40 ms tone, 40 ms pause; leave some room).
 const PER_KEY: Duration = Duration::from_millis(50);
+
+impl Default for DigitReceiver {
+    fn default() -> Self {
+        DigitReceiver {
+            ssrc: None,
+            current: None,
+            allowance: BURST,
+            refilled: None,
+        }
+    }
+}
 
 impl DigitReceiver {
     /// One event packet of an admitted source; a key when this is the first heard of it.
@@ -125,9 +136,6 @@ impl DigitReceiver {
 
     fn allowed(&mut self, now: Mono) -> bool {
         let since = self.refilled.get_or_insert(now);
-        if self.allowance == 0 && *since == now {
-            self.allowance = BURST;
-        }
         let earned = (now.since(*since).as_nanos() / PER_KEY.as_nanos()) as u32;
         if earned > 0 {
             self.allowance = (self.allowance.saturating_add(earned)).min(BURST);
@@ -385,6 +393,11 @@ mod tests {
             })
             .count();
         assert!(heard <= 16 + 20, "{heard} keys in a second");
+        let mut receiver = DigitReceiver::default();
+        let at_once = (0..1000u32)
+            .filter_map(|n| receiver.packet(at(5), 1, n * 1000, &event('3', 160, true)))
+            .count();
+        assert_eq!(at_once, 16);
         let mut receiver = DigitReceiver::default();
         assert!(
             receiver

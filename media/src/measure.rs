@@ -42,8 +42,9 @@ pub fn level(pcm: &[i16]) -> f32 {
 }
 
 /// The strongest frequency between 100 and 3 900 Hz and how much of the power it has (0 to 1). `None` on silence.
-/// Needs a tenth of a second to tell frequencies within a few hertz.
+/// Needs a tenth of a second to tell frequencies within a few hertz; looks at the first half second.
 pub fn frequency(pcm: &[i16]) -> Option<(f32, f32)> {
+    let pcm = &pcm[..pcm.len().min(SAMPLE_RATE as usize / 2)];
     let total = level(pcm);
     if total < -70.0 {
         return None;
@@ -62,8 +63,8 @@ pub fn frequency(pcm: &[i16]) -> Option<(f32, f32)> {
     };
     // A Goertzel bin is as wide as one over the length: step by half of it, then look closer.
     let bin = SAMPLE_RATE as f32 / pcm.len() as f32;
-    let coarse = strongest(100.0, 3900.0, (bin / 2.0).max(2.0));
-    let fine = strongest(coarse.0 - bin, coarse.0 + bin, (bin / 20.0).max(0.5));
+    let coarse = strongest(100.0, 3900.0, bin / 2.0);
+    let fine = strongest(coarse.0 - bin, coarse.0 + bin, bin / 20.0);
     let share = 10f32.powf((fine.1 - total) / 10.0).min(1.0);
     Some((fine.0, share))
 }

@@ -10,7 +10,7 @@ use crate::jitter::JitterConfig;
 use crate::leg::{Admission, Connection, Leg, Source};
 use crate::prompt::Prompt;
 use crate::rtp::{self, Received};
-use crate::sdp::Negotiated;
+use crate::sdp::{Direction, Negotiated};
 use crate::wheel::{SLOTS, Wheel, slot_of};
 use crate::{Codec, Pcm};
 use model::{LegId, LegStats, Mono, PlayId};
@@ -102,7 +102,7 @@ pub enum Event {
         leg: LegId,
         stats: LegStats,
     },
-    /// No RTP for `WorkerConfig::silent_after`; said once until packets come again.
+    /// No RTP for `WorkerConfig::silent_after` on a leg that nobody holds; said once until packets come again.
     Silent {
         leg: LegId,
     },
@@ -130,7 +130,7 @@ pub trait Out {
 
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
-    /// A connected leg that should be heard and is not, for this long, is `Silent`.
+    /// A leg connected both ways and not heard for this long is `Silent`.
     pub silent_after: Duration,
     pub jitter: JitterConfig,
 }
@@ -590,7 +590,9 @@ impl Worker {
             .is_some_and(|c| c.negotiated.dtmf.is_some());
         if leg.frames.is_none() && events {
             self.forward(now, place, received, None, packet, out);
-        } else if let Some(digit) = digit {
+        } else if let Some(digit) = digit
+            && peer.connection.is_some()
+        {
             let peer = peer.id;
             self.change(peer, |leg| leg.digits_out.press(digit, RELAYED_KEY));
         }
@@ -602,8 +604,10 @@ impl Worker {
             let Some(connection) = &mut leg.connection else {
                 continue;
             };
+            // A far end that holds may well send nothing.
+            let expected = connection.negotiated.direction == Direction::SendRecv;
             let quiet = now.since(connection.last_heard) >= self.config.silent_after;
-            if quiet && !connection.silent && connection.negotiated.direction.receives() {
+            if quiet && !connection.silent && expected {
                 connection.silent = true;
                 out.event(Event::Silent { leg: leg.id });
             }

@@ -97,12 +97,13 @@ fn recording_begins_and_ends_in_mid_call_without_a_break_in_either_stream() {
         assert_one_stream(&stage.phone(leg).got);
         let heard = stage.phone(leg).heard();
         assert!(measure::level(&heard[..40_000]) > -14.0);
-        // No step larger than the tone itself makes, but for the few frames where the modes meet.
-        let steps = heard
+        // The tone's own steepest step is 5 500; where the modes meet (six times) one may be larger.
+        let steps: Vec<i32> = heard
             .windows(2)
-            .filter(|w| (i32::from(w[0]) - i32::from(w[1])).abs() > 9_000)
-            .count();
-        assert!(steps < 20, "{steps} clicks");
+            .map(|w| (i32::from(w[0]) - i32::from(w[1])).abs())
+            .filter(|step| *step > 6_000)
+            .collect();
+        assert!(steps.len() <= 6, "clicks: {steps:?}");
     }
 }
 

@@ -247,6 +247,20 @@ fn a_leg_that_falls_silent_is_named_once_and_again_after_it_spoke() {
     stage.phone(ANA).talking = false;
     stage.pass(7_000);
     assert_eq!(silent(&stage), 2);
+    stage.phone(ANA).talking = true;
+    stage.pass(100);
+    stage.phone(ANA).talking = false;
+    let held = Negotiated {
+        direction: Direction::RecvOnly,
+        ..negotiated(ANA, Codec::Pcma)
+    };
+    stage.command(Command::Connect {
+        leg: ANA,
+        negotiated: held,
+        latch: false,
+    });
+    stage.pass(30_000);
+    assert_eq!(silent(&stage), 2, "a far end that holds owes us nothing");
 }
 
 #[test]
