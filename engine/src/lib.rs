@@ -1,5 +1,19 @@
 //! The only crate that opens sockets for calls: it reads the clocks and the network, steps the node, performs its effects.
+//!
+//! Map: `engine` (starts and stops it all) · `handle` (what others may ask) · `node_thread` (sockets, letter box, effects) ·
+//! `inbox` (the letter box) · `media_worker` (RTP sockets and their thread) · `recorder` (two-channel files) · `store_side`
+//! (what is loaded from and written to the database) · `clock`.
+//!
+//! Threads: one node, one per media worker, one recorder, those of `speech`; tokio carries the database and the API.
 
+pub mod clock;
+mod engine;
 pub mod handle;
+mod inbox;
+mod media_worker;
+mod node_thread;
+mod recorder;
+mod store_side;
 
+pub use engine::{Config, Engine, Hearing, RtpPorts, StartError};
 pub use handle::{Handle, LiveCallView, Notice, Question, Readiness, RegistrationView};

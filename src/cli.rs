@@ -1,0 +1,190 @@
+//! The command line.
+
+use crate::config;
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Huying (呼应): a telephony-first call centre engine.
+///
+/// Without a command it serves. `huying demo` shows what it does without a gateway or a microphone.
+#[derive(Parser, Debug)]
+#[command(name = "huying", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings file (default: huying.toml, when there is one).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// Settings that may be given on the command line; each is also `HUYING_<NAME>` and a key of the settings file.
+#[derive(Args, Clone, Debug, Default, Serialize)]
+pub struct Flags {
+    /// Folder for the database, recordings, prompts and models.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Database, such as sqlite:PATH.
+    #[arg(long, global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Where SIP over UDP is listened for.
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<SocketAddr>,
+    /// The IP address devices are told.
+    #[arg(long, global = true, value_name = "IP")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertised: Option<String>,
+    /// RTP ports, FROM-TO; 0 lets the system choose.
+    #[arg(long, global = true, value_name = "FROM-TO")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtp_ports: Option<String>,
+    /// Where the API is served.
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<SocketAddr>,
+    /// Speech model: a name of `huying models list`, or a file.
+    #[arg(long, global = true, value_name = "NAME|FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What is logged: error, warn, info, debug, or a filter.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run the call centre: SIP, robots, API.
+    Serve,
+    /// Show the whole job on this machine: a simulated gateway, callees, real speech recognition, grades A–F.
+    Demo {
+        /// Write the result as JSON.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Robot calls at once.
+        #[arg(long, default_value_t = 4)]
+        lines: u16,
+    },
+    /// Check this machine and installation; every failure comes with its FIX.
+    Doctor {
+        /// Also place a call over loopback and measure its audio both ways.
+        #[arg(long)]
+        call: bool,
+    },
+    /// Speech models.
+    #[command(subcommand)]
+    Models(Models),
+    /// Administrators.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Measure.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Models {
+    /// Which models there are, and which are here.
+    List,
+    /// Get a model: from upstream, a mirror or packages, whichever can be reached; hash-checked.
+    Pull {
+        #[arg(default_value = speech::models::DEFAULT)]
+        name: String,
+        /// Take it from a file instead.
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
+    /// Read the models that are here and check their hashes.
+    Check,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Admin {
+    /// Print a one-time link (30 minutes) that creates an administrator.
+    Create,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Each setting, its value and where it comes from.
+    Show,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct BenchOutput {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Also run the peer that is compared with, where it is installed.
+    #[arg(long)]
+    pub peers: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Bench {
+    /// CPU of a registration and of an answered call.
+    Sip {
+        /// How many of each.
+        #[arg(long, default_value_t = 2000)]
+        count: u32,
+        #[command(flatten)]
+        output: BenchOutput,
+    },
+    /// CPU of relayed and of robot calls.
+    Media {
+        /// Calls at once.
+        #[arg(long, default_value_t = 100)]
+        calls: u16,
+        /// Seconds measured for each case.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        #[command(flatten)]
+        output: BenchOutput,
+    },
+    /// Recognition and understanding of a folder of phrases (phrases.tsv and WAV files).
+    Speech {
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Understand with this template instead of the built-in lexicon.
+        #[arg(long, value_name = "FILE")]
+        template: Option<PathBuf>,
+        #[command(flatten)]
+        output: BenchOutput,
+    },
+}
+
+/// Runs the command line; the process's exit status.
+pub async fn run(cli: Cli) -> Result<i32> {
+    let layers = config::layers(cli.config.as_ref(), &cli.flags);
+    let command = cli.command.unwrap_or(Command::Serve);
+    if let Command::Config(ConfigCommand::Show) = command {
+        for shown in config::show(&layers)? {
+            println!("{:<16} {:<34} {}", shown.key, shown.value, shown.source);
+        }
+        return Ok(0);
+    }
+    let config = config::load(&layers)?;
+    match command {
+        Command::Serve => crate::serve::run(config).await,
+        Command::Demo { json, lines } => crate::demo::run(config, lines, json).await,
+        Command::Doctor { call } => crate::doctor::run(&config, call).await,
+        Command::Models(Models::List) => crate::models::list(&config),
+        Command::Models(Models::Pull { name, from }) => {
+            crate::models::pull(&config, &name, from.as_deref()).await
+        }
+        Command::Models(Models::Check) => crate::models::check(&config),
+        Command::Admin(Admin::Create) => crate::serve::create_admin(&config).await,
+        Command::Bench(bench) => crate::bench::run(&config, bench).await,
+        Command::Config(ConfigCommand::Show) => Ok(0),
+    }
+}

@@ -1,0 +1,170 @@
+//! Settings of one installation: flags over `HUYING_*` over `huying.toml` over defaults. Extensions, users and trunks are
+//! not settings: they live in the database.
+
+use anyhow::{Context, Result, bail};
+use figment::providers::{Env, Format, Serialized, Toml};
+use figment::{Figment, Metadata};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Database, recordings, prompts and models live below it.
+    pub data: PathBuf,
+    /// `sqlite:PATH`; empty is `huying.db` in the data folder.
+    pub database: String,
+    /// SIP over UDP.
+    pub sip: SocketAddr,
+    /// The address devices are told, for SIP and RTP; empty is found from the routes.
+    pub advertised: String,
+    /// The digest realm. Stored passwords depend on it: never change it after the first extension.
+    pub realm: String,
+    /// `FROM-TO`; the even ones are used. `0` lets the system choose a few.
+    pub rtp_ports: String,
+    /// REST API and its documentation.
+    pub http: SocketAddr,
+    /// How people reach the API; empty is made from `http`.
+    pub public_url: String,
+    /// A model's name (`huying models list`) or the path of a ggml file.
+    pub model: String,
+    /// Recogniser threads; 0 is one for each core.
+    pub speech_workers: usize,
+    /// Media threads; 0 is one for each core.
+    pub media_workers: u16,
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,sip=debug`.
+    pub log: String,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data: "data".into(),
+            database: String::new(),
+            sip: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 5060),
+            advertised: String::new(),
+            realm: "huying".into(),
+            rtp_ports: "20000-29999".into(),
+            http: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080),
+            public_url: String::new(),
+            model: speech::models::DEFAULT.into(),
+            speech_workers: 0,
+            media_workers: 0,
+            log: "info".into(),
+        }
+    }
+}
+
+/// One setting as `huying config show` prints it.
+pub struct Shown {
+    pub key: String,
+    pub value: String,
+    pub source: String,
+}
+
+/// Where the settings come from, lowest first. `flags` holds only what was given.
+pub fn layers(file: Option<&PathBuf>, flags: &impl Serialize) -> Figment {
+    let file = file.cloned().unwrap_or_else(|| "huying.toml".into());
+    Figment::from(Serialized::defaults(Config::default()))
+        .merge(Toml::file(file))
+        .merge(Env::prefixed("HUYING_"))
+        .merge(Serialized::defaults(flags))
+}
+
+pub fn load(figment: &Figment) -> Result<Config> {
+    figment.extract().context("the configuration cannot be used. FIX: `huying config show` prints each value and its source")
+}
+
+pub fn show(figment: &Figment) -> Result<Vec<Shown>> {
+    let config = load(figment)?;
+    let value = serde_json::to_value(&config)?;
+    let fields = value.as_object().context("settings are a table")?;
+    Ok(fields
+        .iter()
+        .map(|(key, value)| Shown {
+            key: key.clone(),
+            value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            source: figment.find_metadata(key).map_or_else(|| "default".into(), source),
+        })
+        .collect())
+}
+
+fn source(metadata: &Metadata) -> String {
+    match &metadata.source {
+        Some(figment::Source::File(path)) => path.display().to_string(),
+        _ if metadata.name.contains("environment") => "environment".into(),
+        _ if metadata.name.contains("Flags") => "flag".into(),
+        _ => "default".into(),
+    }
+}
+
+impl Config {
+    pub fn database_address(&self) -> String {
+        if self.database.is_empty() {
+            format!("sqlite:{}", self.data.join("huying.db").display())
+        } else {
+            self.database.clone()
+        }
+    }
+
+    pub fn recordings(&self) -> PathBuf {
+        self.data.join("recordings")
+    }
+    pub fn prompts(&self) -> PathBuf {
+        self.data.join("prompts")
+    }
+    pub fn models(&self) -> PathBuf {
+        self.data.join("models")
+    }
+
+    /// The speech model's file, there or not.
+    pub fn model_path(&self) -> PathBuf {
+        match speech::models::find(&self.model) {
+            Some(model) => model.path(&self.models()),
+            None => PathBuf::from(&self.model),
+        }
+    }
+
+    /// The address devices are told: as configured, else the listening one, else the one routes prefer.
+    pub fn advertised_ip(&self) -> Result<IpAddr> {
+        if !self.advertised.is_empty() {
+            return self
+                .advertised
+                .parse()
+                .with_context(|| format!("advertised: `{}` is no IP address", self.advertised));
+        }
+        if !self.sip.ip().is_unspecified() {
+            return Ok(self.sip.ip());
+        }
+        Ok(route_address().unwrap_or(Ipv4Addr::LOCALHOST.into()))
+    }
+
+    pub fn rtp_ports(&self) -> Result<engine::RtpPorts> {
+        if self.rtp_ports == "0" {
+            return Ok(engine::RtpPorts::System(256));
+        }
+        let parts = self.rtp_ports.split_once('-');
+        let ports = parts.and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
+        match ports {
+            Some((from, to)) if from >= 1024 && from < to => Ok(engine::RtpPorts::Range(from, to)),
+            _ => bail!("rtp_ports: `{}` is no range. FIX: FROM-TO above 1023, such as 20000-29999, or 0", self.rtp_ports),
+        }
+    }
+
+    pub fn public_url(&self) -> String {
+        if self.public_url.is_empty() {
+            format!("http://{}", self.http)
+        } else {
+            self.public_url.trim_end_matches('/').to_owned()
+        }
+    }
+}
+
+/// The address packets to the outside would leave from. Nothing is sent: connecting a UDP socket only asks the routes.
+pub fn route_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // RFC 5737 TEST-NET-1: routed like any address outside, owned by nobody.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    socket.local_addr().ok().map(|local| local.ip()).filter(|ip| !ip.is_unspecified())
+}

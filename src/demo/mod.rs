@@ -1,0 +1,273 @@
+//! `huying demo`: the whole job on one machine. An enterprise set up through the API, a Mandarin template, leads from a
+//! spreadsheet; a simulated gateway that registers over SIP on loopback; callees whose recorded speech comes as RTP; real
+//! recognition; grades, recordings, a bill.
+
+mod api;
+mod cast;
+mod report;
+
+use crate::config::Config;
+use crate::gateway::{self, Gateway, Seen};
+use crate::{hearing, serve};
+use anyhow::{Context, Result, bail};
+use api::{Api, text};
+use cast::{CAST, Role};
+use engine::{Hearing, Notice};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use report::Outcome;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+const TEMPLATE: &str = include_str!("../../fixtures/templates/loan.zh.json");
+const LEADS: &[u8] = include_bytes!("../../fixtures/sheets/leads.xlsx");
+const PASSWORD: &str = "demo-password";
+/// No event for this long: something hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+macro_rules! prompts {
+    ($($key:literal),+ $(,)?) => {
+        &[$(($key, include_bytes!(concat!("../../fixtures/audio/prompts/", $key, ".wav")) as &[u8])),+]
+    };
+}
+
+const PROMPTS: &[(&str, &[u8])] = prompts![
+    "greeting",
+    "greeting.reask",
+    "employed",
+    "employed.reask",
+    "business",
+    "business.reask",
+    "amount",
+    "amount.reask",
+    "closing",
+    "objection",
+    "objection.reask",
+    "question.rate",
+    "question.terms",
+    "question.where",
+    "question.source",
+    "question.robot",
+    "question.time",
+    "silence",
+    "unmatched",
+    "fallback",
+    "cut",
+];
+
+pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> Result<i32> {
+    let hearing = hearing::open(&config);
+    let Hearing::Recogniser { name: model, .. } = &hearing else {
+        println!("The demo needs a speech model: huying models pull {}", config.model);
+        return Ok(1);
+    };
+    let model = model.clone();
+    let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+    config.data = PathBuf::from("data-demo");
+    config.database.clear();
+    config.sip = loopback;
+    config.http = loopback;
+    config.advertised.clear();
+    config.public_url.clear();
+    config.rtp_ports = "0".into();
+    if config.data.exists() {
+        std::fs::remove_dir_all(&config.data).context("the last demo's folder cannot be removed")?;
+    }
+    println!("Huying demo: {} callees, {lines} robot lines, speech by {model}\n", CAST.len());
+
+    let running = serve::start(&config, hearing).await?;
+    let base = format!("http://{}", running.http);
+    let now = engine::clock::wall();
+    let link = admin::setup_link(&running.store, &running.platform, &base, now)
+        .await?
+        .context("a fresh installation has a set-up link")?;
+    let mut events = running.engine.handle.events();
+    let prepared = prepare(&link, lines).await?;
+    let gateway = Gateway::start(gateway::Config {
+        registrar: running.engine.sip_address,
+        realm: config.realm.clone(),
+        username: prepared.gateway.clone(),
+        password: PASSWORD.into(),
+        callees: cast::callees()?,
+        seed: serve::seed()?,
+    })?;
+    match gateway.seen.recv_timeout(Duration::from_secs(10)) {
+        Ok(Seen::Registered) => println!("gateway {} registered over SIP", prepared.gateway),
+        other => bail!("the simulated gateway could not register: {other:?}"),
+    }
+    let start = format!("/campaigns/{}/start", prepared.campaign);
+    prepared.api.post(&start, &json!({})).await?;
+    watch(&mut events).await?;
+
+    let outcomes = collect(&prepared.api, &config).await?;
+    let latencies: Vec<Duration> = gateway
+        .seen
+        .try_iter()
+        .filter_map(|seen| match seen {
+            Seen::Turn { took, .. } => Some(took),
+            _ => None,
+        })
+        .collect();
+    let bill = prepared.api.get("/balance").await?;
+    let progress = prepared.api.get(&format!("/campaigns/{}/progress", prepared.campaign)).await?;
+    let ok = report::print(&outcomes, &progress, &bill, &latencies, &config);
+    if let Some(file) = json_file {
+        let body = report::json(&outcomes, &model, ok);
+        std::fs::write(&file, serde_json::to_vec_pretty(&body)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    drop(gateway);
+    running.stop(std::future::ready(())).await;
+    Ok(if ok { 0 } else { 1 })
+}
+
+struct Prepared {
+    api: Api,
+    gateway: String,
+    campaign: String,
+}
+
+/// Enterprise, money, gateway account, caller number, template with its audio, leads, campaign.
+async fn prepare(link: &str, lines: u16) -> Result<Prepared> {
+    let enterprise = json!({ "slug": "demo", "name": "汇银贷款（演示）" });
+    let (api, done) = Api::set_up(link, enterprise, PASSWORD).await?;
+    let tenant = text(&done, "tenant_id")?;
+    let platform = format!("/platform/tenants/{tenant}");
+    let rate = json!({ "per_interval_minor": 12, "interval_seconds": 60 });
+    api.patch(&platform, &json!({ "rate": rate, "robot_lines": lines })).await?;
+    let money = json!({ "amount_minor": 10_000, "reference": "demo-1" });
+    api.post(&format!("{platform}/recharges"), &money).await?;
+
+    let trunk = json!({ "name": "simulated gateway", "user": "gw1", "password": PASSWORD });
+    let trunk = api.post("/trunks", &trunk).await?;
+    let number = api.post("/caller-numbers", &json!({ "number": "02188886666" })).await?;
+    let number = text(&number, "id")?;
+    let decision = format!("{platform}/caller-numbers/{number}/decision");
+    api.post(&decision, &json!({ "approved": true })).await?;
+
+    let template: Value = serde_json::from_str(TEMPLATE)?;
+    let template = api.post("/templates", &template).await?;
+    let template = text(&template, "id")?;
+    for (key, wav) in PROMPTS {
+        let path = format!("/templates/{template}/prompts");
+        api.upload(&path, &format!("{key}.wav"), wav, &[("key", (*key).to_owned())]).await?;
+    }
+
+    // Always open: the demo runs whenever somebody wants to see it.
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let spans: Vec<Value> =
+        days.iter().map(|day| json!({ "day": day, "from": 0, "to": 1440 })).collect();
+    let always = json!({ "spans": spans, "holidays": [] });
+    let campaign = json!({
+        "name": "演示",
+        "template_id": template,
+        "caller_number_id": number,
+        "trunk_id": text(&trunk, "id")?,
+        "lines": lines,
+        "robot_hours": always,
+        "calling_window": always,
+        "max_attempts": 3,
+        "unconnected": 3,
+        "retry": { "no_answer_seconds": 1 },
+    });
+    let campaign = text(&api.post("/campaigns", &campaign).await?, "id")?;
+    let fields = [("campaign_id", campaign.clone()), ("batch", "demo".to_owned())];
+    let report = api.upload("/leads/import", "leads.xlsx", LEADS, &fields).await?;
+    println!(
+        "imported {} leads from leads.xlsx ({} updated, {} rejected)",
+        report["inserted"], report["updated"], report["rejected"]
+    );
+    let all = json!({ "campaign_id": campaign, "all_listed": true });
+    api.post("/leads/enqueue", &all).await?;
+    Ok(Prepared { api, gateway: text(&trunk, "username")?, campaign })
+}
+
+/// Shows what happens until every callee has had all its attempts.
+async fn watch(events: &mut broadcast::Receiver<Arc<Notice>>) -> Result<()> {
+    let mut left: HashMap<&str, u32> =
+        CAST.iter().map(|role| (role.number, role.attempts)).collect();
+    let total: u32 = left.values().sum();
+    let screen = MultiProgress::new();
+    let all = screen.add(ProgressBar::new(u64::from(total)));
+    all.set_style(ProgressStyle::with_template("{bar:32} {pos} of {len} calls, {elapsed}")?);
+    // Nothing is drawn where nobody looks; the lines are printed all the same.
+    let say = |line: String| {
+        if screen.is_hidden() { println!("{line}") } else { screen.println(line).unwrap_or(()) }
+    };
+    while !left.is_empty() {
+        let event = tokio::time::timeout(PATIENCE, events.recv());
+        let event = match event.await.context("nothing happens any more; the demo gives up")? {
+            Ok(event) => event,
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => bail!("the engine stopped"),
+        };
+        let callee = event.data["callee"].as_str().unwrap_or_default().trim_start_matches("+86");
+        let data = &event.data;
+        match event.kind {
+            "call.answered" => say(format!("{callee}  answered")),
+            "call.robot.turn" => {
+                let turn = &data["turn"];
+                let words = turn["text"].as_str().unwrap_or_default();
+                match turn["speaker"].as_str() {
+                    Some("robot") => say(format!("{callee}  robot   {words}")),
+                    _ => say(format!("{callee}  callee  {words}   [{}]", report::understood(turn))),
+                }
+            }
+            "call.graded" => {
+                say(format!("{callee}  grade {}", data["grade"].as_str().unwrap_or("?")));
+                all.inc(1);
+                if let Some(role) = CAST.iter().find(|role| role.number == callee)
+                    && let Some(attempts) = left.get_mut(role.number)
+                {
+                    *attempts = attempts.saturating_sub(1);
+                    if *attempts == 0 {
+                        left.remove(role.number);
+                    }
+                }
+            }
+            "lead.skipped" => say(format!("skipped: {}", data["detail"].as_str().unwrap_or(""))),
+            _ => {}
+        }
+    }
+    all.finish_and_clear();
+    Ok(())
+}
+
+/// The last call of every callee, from the API. Records are written behind the events, so a young one is waited for.
+async fn collect(api: &Api, config: &Config) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    let mut again = tokio::time::interval(Duration::from_millis(200));
+    for role in CAST {
+        let mut found = None;
+        for _ in 0..50 {
+            let calls = api.get(&format!("/calls?callee={}&limit=10", role.number)).await?;
+            let calls = calls["data"].as_array().cloned().unwrap_or_default();
+            if calls.len() as u32 >= role.attempts {
+                found = calls.into_iter().next();
+                break;
+            }
+            again.tick().await;
+        }
+        let call = found.with_context(|| format!("no record of the call to {}", role.number))?;
+        let page = api.get(&format!("/calls/{}", text(&call, "id")?)).await?;
+        outcomes.push(outcome(role, page, config));
+    }
+    Ok(outcomes)
+}
+
+fn outcome(role: &'static Role, page: Value, config: &Config) -> Outcome {
+    let id = page["id"].as_str().unwrap_or_default().to_owned();
+    let tenant = std::fs::read_dir(config.recordings()).ok().and_then(|mut dir| dir.next());
+    let recording = tenant.and_then(Result::ok).and_then(|tenant| {
+        let days = std::fs::read_dir(tenant.path()).ok()?;
+        days.filter_map(Result::ok)
+            .map(|day| day.path().join(format!("{id}.wav")))
+            .find(|path| path.exists())
+    });
+    Outcome { role, id, page, recording }
+}

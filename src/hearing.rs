@@ -1,0 +1,26 @@
+//! What robots hear with: whisper when its model is here, else the honest word that they cannot.
+
+use crate::config::Config;
+use engine::Hearing;
+use speech::{Source, Whisper};
+use std::sync::Arc;
+
+pub fn speech_config(config: &Config) -> speech::Config {
+    let defaults = speech::Config::default();
+    let workers = match config.speech_workers {
+        0 => defaults.workers,
+        workers => workers,
+    };
+    speech::Config { workers, ..defaults }
+}
+
+pub fn open(config: &Config) -> Hearing {
+    match Whisper::open(&config.model_path()) {
+        Ok(whisper) => {
+            let name = Source::name(&whisper).to_owned();
+            let source: Arc<dyn Source> = Arc::new(whisper);
+            Hearing::Recogniser { source, config: speech_config(config), name }
+        }
+        Err(error) => Hearing::None { why: error.to_string() },
+    }
+}

@@ -1,0 +1,14 @@
+//! The binary's parts: command line, settings, the running installation, the demo, the doctor, the benches.
+//!
+//! Map: `cli` · `config` · `serve` (the product) · `hearing` (which recogniser) · `models` · `doctor` · `gateway` (simulated
+//! voice gateway and callees) · `demo` · `bench`.
+
+pub mod bench;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod doctor;
+pub mod gateway;
+pub mod hearing;
+pub mod models;
+pub mod serve;

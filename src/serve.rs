@@ -1,0 +1,179 @@
+//! `huying serve`: the product itself.
+
+use crate::config::Config;
+use crate::hearing;
+use anyhow::{Context, Result};
+use engine::{Engine, Hearing};
+use std::path::Path;
+use std::time::Duration;
+use store::{Platform, Store};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+/// How often a drain looks whether the last call is over.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long hanging up may take before the process ends all the same.
+const HANG_UP: Duration = Duration::from_secs(5);
+
+/// A running installation: engine and API.
+pub struct Running {
+    pub engine: Engine,
+    pub store: Store,
+    pub platform: Platform,
+    pub http: std::net::SocketAddr,
+    closing: CancellationToken,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// Opens the store, starts the engine and the API.
+pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+    let (store, platform) = Store::open(&config.database_address()).await?;
+    let recovered = store.recover(&platform, engine::clock::wall()).await?;
+    if recovered.interrupted > 0 || recovered.unclaimed > 0 {
+        info!(?recovered, "calls of the last run were closed");
+    }
+    let listener = TcpListener::bind(config.http).await.with_context(|| {
+        format!("cannot serve the API on {}. FIX: free the address or choose another with --http", config.http)
+    })?;
+    let http = listener.local_addr()?;
+    let ip = config.advertised_ip()?;
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let engine_config = engine::Config {
+        sip_listen: config.sip,
+        advertised: (ip, config.sip.port()).into(),
+        realm: config.realm.clone(),
+        rtp_bind: config.sip.ip(),
+        rtp_advertised: ip,
+        rtp_ports: config.rtp_ports()?,
+        media_workers: if config.media_workers == 0 { cores as u16 } else { config.media_workers },
+        recordings: config.recordings(),
+        prompts: config.prompts(),
+        seed: seed()?,
+    };
+    let engine = Engine::start(engine_config, store.clone(), platform.clone(), hearing).await?;
+    let closing = CancellationToken::new();
+    let url = if config.public_url.is_empty() { format!("http://{http}") } else { config.public_url() };
+    let admin_config = admin::Config::new(&config.data, &url, &config.realm);
+    let state = admin::AdminState::new(
+        store.clone(),
+        platform.clone(),
+        engine.handle.clone(),
+        admin_config,
+        engine::clock::wall,
+        closing.clone(),
+    );
+    let server = tokio::spawn(admin::serve(listener, admin::router(state), closing.clone()));
+    Ok(Running { engine, store, platform, http, closing, server })
+}
+
+/// Fresh chance for the root.
+pub fn seed() -> Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))?;
+    Ok(seed)
+}
+
+impl Running {
+    /// Lets live calls end by themselves, or hangs them up once `hurry` says so; then writes everything and stops.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        self.engine.drain();
+        let mut look = tokio::time::interval(LOOK);
+        let drained = async {
+            while self.engine.calls() > 0 {
+                look.tick().await;
+            }
+        };
+        let hurried = tokio::select! {
+            () = drained => false,
+            () = hurry => true,
+        };
+        if hurried {
+            self.engine.hang_up_all();
+            let gone = async {
+                let mut look = tokio::time::interval(LOOK);
+                while self.engine.calls() > 0 {
+                    look.tick().await;
+                }
+            };
+            tokio::time::timeout(HANG_UP, gone).await.ok();
+        }
+        self.closing.cancel();
+        self.server.await.ok();
+        self.engine.stop().await;
+        self.store.close().await;
+    }
+}
+
+pub async fn run(config: Config) -> Result<i32> {
+    let hearing = hearing::open(&config);
+    let speech = match &hearing {
+        Hearing::Recogniser { name, .. } => name.clone(),
+        Hearing::None { why } => format!("robots cannot hear: {why}"),
+    };
+    let running = start(&config, hearing).await?;
+    let base = if config.public_url.is_empty() {
+        format!("http://{}", running.http)
+    } else {
+        config.public_url()
+    };
+    let link =
+        admin::setup_link(&running.store, &running.platform, &base, engine::clock::wall()).await?;
+    let rows = [
+        ("API", format!("{base}/api/v1")),
+        ("docs", format!("{base}/docs")),
+        ("spec", format!("{base}/api/v1/openapi.json")),
+        ("health", format!("{base}/healthz")),
+        ("SIP", format!("udp {} (advertised {}, realm {})", running.engine.sip_address, config.advertised_ip()?, config.realm)),
+        ("RTP", format!("udp {} on {}", config.rtp_ports, config.advertised_ip()?)),
+        ("speech", speech),
+        ("TLS", "off: put a TLS proxy before the API; browsers give a microphone only on https or localhost".into()),
+        ("data", absolute(&config.data)),
+    ];
+    println!("Huying {} is running.\n", env!("CARGO_PKG_VERSION"));
+    for (name, value) in rows {
+        println!("  {name:<8} {value}");
+    }
+    match link {
+        Some(link) => println!("\n  First administrator (once, 30 minutes):\n  {link}"),
+        None => println!("\n  Sign in at {base}/docs; another administrator: huying admin create"),
+    }
+    println!("\n  Next: huying demo\n");
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let calls = running.engine.calls();
+    println!("Draining: no new calls; {calls} live. A second signal hangs up.");
+    let hurry = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    running.stop(hurry).await;
+    println!("Stopped.");
+    Ok(0)
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// `huying admin create`.
+pub async fn create_admin(config: &Config) -> Result<i32> {
+    let (store, platform) = Store::open(&config.database_address()).await?;
+    let now = engine::clock::wall();
+    match admin::setup_link(&store, &platform, &config.public_url(), now).await? {
+        Some(link) => println!("Open this once within 30 minutes, or POST it as the tour in README shows:\n  {link}"),
+        None => println!("An administrator exists already. Sign in and add users there."),
+    }
+    store.close().await;
+    Ok(0)
+}
