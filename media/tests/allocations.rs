@@ -172,3 +172,26 @@ fn a_worker_moves_between_threads() {
     fn moves<T: Send + 'static>(_: &T) {}
     moves(&Worker::new(WorkerConfig::default()));
 }
+
+#[test]
+fn a_forwarded_call_fits_in_four_kilobytes_and_a_recorded_one_in_thirty() {
+    let mut kept = None;
+    let forwarded = allocation_counter::measure(|| kept = Some(bridged()));
+    assert!(
+        forwarded.bytes_current < 4 * 1024,
+        "{} bytes",
+        forwarded.bytes_current
+    );
+    let Some((mut worker, mut out)) = kept else {
+        return;
+    };
+    let recorded = allocation_counter::measure(|| {
+        worker.command(Mono::ZERO, Command::Record { leg: A, on: true }, &mut out);
+    });
+    let both = forwarded.bytes_current + recorded.bytes_current;
+    assert!(both < 30 * 1024, "{both} bytes");
+    let given_back = allocation_counter::measure(|| {
+        worker.command(Mono::ZERO, Command::Record { leg: A, on: false }, &mut out);
+    });
+    assert_eq!(given_back.bytes_current, -recorded.bytes_current);
+}
