@@ -3,7 +3,7 @@
 use opencc_fmmseg::OpenCC;
 use pinyin::ToPinyin;
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
 
 const FIRST: u32 = 0x3400;
 const LAST: u32 = 0x9fff;
@@ -142,12 +142,11 @@ pub fn syllable(c: char) -> Option<char> {
 }
 
 static SYLLABLES: LazyLock<Vec<Option<char>>> = LazyLock::new(|| {
-    let ids: Mutex<HashMap<String, u32>> = Mutex::new(HashMap::new());
+    let mut ids: HashMap<String, u32> = HashMap::new();
     (FIRST..=LAST)
         .map(|code| {
             let plain = char::from_u32(code)?.to_pinyin()?.plain();
             let folded = fold_syllable(plain);
-            let mut ids = ids.lock().expect("not shared");
             let next = 0xe000 + ids.len() as u32;
             char::from_u32(*ids.entry(folded).or_insert(next))
         })

@@ -44,30 +44,27 @@ impl Intent {
     }
 }
 
-/// The intent of a sentence by the built-in lexicon alone. The language decides only what no word shows.
+/// The intent of a sentence by the built-in lexicon alone. Words of both languages are looked for, since callees mix
+/// them; `language` names what is found.
 pub fn intent(text: &str, language: Language) -> Intent {
-    let reading = read(text, language, None);
+    let reading = read(text, None);
     match conclude(&reading) {
         Verdict::Hard | Verdict::Negative | Verdict::WeakNegative => Intent::Negative,
         Verdict::Positive | Verdict::WeakPositive => Intent::Positive,
         Verdict::Question => Intent::Question,
         Verdict::Transfer => Intent::Transfer,
         Verdict::Number => Intent::Number,
-        Verdict::Branch(class) => Intent::Branch(occupation(class, &reading).to_owned()),
+        Verdict::Branch(class) => Intent::Branch(occupation(class, language).to_owned()),
         Verdict::Neutral | Verdict::Backchannel => Intent::Neutral,
     }
 }
 
-fn occupation(class: Class, reading: &Reading) -> &'static str {
-    let han = reading
-        .clauses
-        .iter()
-        .any(|clause| clause.text.chars().any(crate::fold::is_han));
-    match (class, han) {
-        (Class::Business, true) => "做生意",
-        (Class::Business, false) => "business",
-        (_, true) => "上班",
-        (_, false) => "employed",
+fn occupation(class: Class, language: Language) -> &'static str {
+    match (class, language) {
+        (Class::Business, Language::Zh) => "做生意",
+        (Class::Business, Language::En) => "business",
+        (_, Language::Zh) => "上班",
+        (_, Language::En) => "employed",
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{Class, en, zh};
 use crate::fold::{self, Clause};
-use crate::template::Language;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -86,7 +85,15 @@ impl Words {
                 continue;
             }
             let count = word.chars().count();
-            if count >= least_syllables && word.chars().all(|c| fold::syllable(c).is_some()) {
+            // Forms, tags and words that only look like others are too common in sound.
+            let sounds_clear = !matches!(
+                class,
+                Class::Form | Class::Tag | Class::Mask | Class::Contrast
+            );
+            if sounds_clear
+                && count >= least_syllables
+                && word.chars().all(|c| fold::syllable(c).is_some())
+            {
                 sounds.push(fold::sound(&word).0);
                 sound_classes.push(class);
             }
@@ -181,6 +188,7 @@ struct Lexicon {
     strong: Words,
     weak: Words,
     backchannel: Words,
+    front: Vec<&'static str>,
     first_words: Vec<&'static str>,
     unfinished_zh: Vec<&'static str>,
     unfinished_en: Vec<&'static str>,
@@ -213,6 +221,10 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
         strong: Words::new(strong, 3),
         weak: Words::new(weak, usize::MAX),
         backchannel: Words::new(backchannel, usize::MAX),
+        front: zh::FRONT
+            .split_whitespace()
+            .chain(en::FRONT.split(',').map(str::trim))
+            .collect(),
         first_words: en::FIRST_WORDS.split(',').map(str::trim).collect(),
         unfinished_zh: zh::UNFINISHED.split_whitespace().collect(),
         unfinished_en: en::UNFINISHED.split(',').map(str::trim).collect(),
@@ -221,11 +233,11 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
 
 /// Builds what is built once, so that the first call does not wait for it.
 pub fn warm() {
-    let _ = read("你好", Language::Zh, None);
+    let _ = read("你好", None);
 }
 
 /// Finds the words of a sentence. `own` are a template's words; where they overlap the lexicon's, the longer one holds.
-pub(crate) fn read(text: &str, _language: Language, own: Option<&[&Words]>) -> Reading {
+pub(crate) fn read(text: &str, own: Option<&[&Words]>) -> Reading {
     read_clauses(fold::clauses(text), own, has_number(text))
 }
 
@@ -256,6 +268,8 @@ fn read_clause(clause: Clause, own: Option<&[&Words]>) -> ClauseReading {
             insert(&mut hits, &clause.text, class, span, false);
         }
     }
+    misheard_negation(&clause.text, &mut hits);
+    alternatives(&clause.text, &mut hits);
     let (weak, covered) = weak(&padded, &clause.text, &hits);
     let mut reading = ClauseReading {
         hits,
@@ -263,6 +277,7 @@ fn read_clause(clause: Clause, own: Option<&[&Words]>) -> ClauseReading {
         ..ClauseReading::default()
     };
     reading.backchannel = all_covered(&padded, &clause.text, &lexicon.backchannel);
+    reading.hits.sort_by_key(|hit| hit.span.start);
     let empty = reading.weak.is_none()
         && reading
             .hits
@@ -286,7 +301,7 @@ fn read_clause(clause: Clause, own: Option<&[&Words]>) -> ClauseReading {
             }
         }
     }
-    if first_word_asks(&clause.text, lexicon) && !starts_masked(&reading.hits) {
+    if first_word_asks(&clause.text, lexicon) && !starts_masked(&clause.text, &reading.hits) {
         reading.hits.push(Hit {
             class: Class::Form,
             span: 0..0,
@@ -299,6 +314,66 @@ fn read_clause(clause: Clause, own: Option<&[&Words]>) -> ClauseReading {
     reading.text = clause.text;
     reading.asked = clause.asked;
     reading
+}
+
+/// 部需要 is 不需要: the recogniser wrote another character of the same sound. 全部需要 is not.
+fn misheard_negation(text: &str, hits: &mut [Hit]) {
+    for hit in hits.iter_mut().filter(|hit| hit.class == Class::Positive) {
+        let mut before = text[..hit.span.start].chars().rev();
+        let Some(c) = before.next().filter(|c| *c != '不') else {
+            continue;
+        };
+        let compound = before
+            .next()
+            .is_some_and(|c| "全内外本总各一几两分局上下大小这那".contains(c));
+        if !compound && fold::syllable(c) == fold::syllable('不') && fold::is_han(c) {
+            *hit = Hit {
+                class: Class::Negative,
+                span: hit.span.start - c.len_utf8()..hit.span.end,
+                by_sound: true,
+                ..hit.clone()
+            };
+        }
+    }
+}
+
+/// Questions by their build: 贵不贵, 是真人还是机器人.
+fn alternatives(text: &str, hits: &mut Vec<Hit>) {
+    let chars: Vec<(usize, char)> = text.char_indices().collect();
+    let mut found: Option<Range<usize>> = None;
+    for window in chars.windows(3) {
+        if let [(start, one), (_, '不'), (last, other)] = window
+            && one == other
+            && *one != '不'
+            && !text[..*start].ends_with('不')
+        {
+            found = Some(*start..last + other.len_utf8());
+        }
+    }
+    if let Some(or) = text.find("还是")
+        && text[..or].contains('是')
+        && text.len() > or + "还是".len()
+    {
+        found = Some(or..or + "还是".len());
+    }
+    if let Some(span) = found {
+        let known = hits.iter().any(|hit| {
+            hit.span.start < span.end
+                && span.start < hit.span.end
+                && matches!(
+                    hit.class,
+                    Class::Tag | Class::Mask | Class::Form | Class::Wh
+                )
+        });
+        if !known {
+            hits.push(Hit {
+                class: Class::Form,
+                span,
+                source: Source::Lexicon,
+                by_sound: false,
+            });
+        }
+    }
 }
 
 /// Puts a template's word among the hits, unless a longer one of the lexicon holds it (需要 in 不需要) or it is denied.
@@ -352,13 +427,15 @@ fn denied(text: &str, at: usize) -> bool {
 /// single character. Also whether small words, fillers and the strong words cover the clause.
 fn weak(padded: &Padded, text: &str, hits: &[Hit]) -> (Option<Class>, bool) {
     let mut covered = 0;
-    let mut first: Option<(Class, usize)> = None;
+    let mut first: Option<Class> = None;
     let mut last: Option<Class> = None;
     let mut at_front = true;
     let mut gap = false;
     let overlaps = |span: &Range<usize>| {
-        hits.iter()
-            .any(|hit| hit.span.start < span.end && span.start < hit.span.end)
+        hits.iter().any(|hit| {
+            // 好吧 is a tag behind something and consent alone.
+            hit.class != Class::Tag && hit.span.start < span.end && span.start < hit.span.end
+        })
     };
     let mut spans: Vec<(Option<Class>, Range<usize>)> = LEXICON
         .weak
@@ -379,9 +456,8 @@ fn weak(padded: &Padded, text: &str, hits: &[Hit]) -> (Option<Class>, bool) {
         covered = covered.max(span.end);
         match class {
             Some(class @ (Class::WeakPositive | Class::WeakNegative)) => {
-                let long = text[span.clone()].chars().count() > 1;
-                if at_front && long && first.is_none() {
-                    first = Some((class, span.end));
+                if at_front && first.is_none() && LEXICON.front.contains(&&text[span.clone()]) {
+                    first = Some(class);
                 }
                 if last != Some(Class::WeakNegative) {
                     last = Some(class);
@@ -396,7 +472,7 @@ fn weak(padded: &Padded, text: &str, hits: &[Hit]) -> (Option<Class>, bool) {
     }
     match (gap, last, first) {
         (false, last, _) => (last, true),
-        (true, _, Some((class, _))) => (Some(class), false),
+        (true, _, Some(class)) => (Some(class), false),
         (true, _, None) => (None, false),
     }
 }
@@ -431,13 +507,17 @@ fn first_word_asks(text: &str, lexicon: &Lexicon) -> bool {
         && lexicon.first_words.contains(&first)
 }
 
-fn starts_masked(hits: &[Hit]) -> bool {
+/// The clause opens with words that settle what it is: a mask only when hardly anything follows it (who are you, but not
+/// who are you working for).
+fn starts_masked(text: &str, hits: &[Hit]) -> bool {
     hits.iter().any(|hit| {
+        let rest = || text[hit.span.end..].split_whitespace().count();
         hit.span.start < 12
-            && matches!(
-                hit.class,
-                Class::Mask | Class::Negative | Class::Hard | Class::Positive
-            )
+            && match hit.class {
+                Class::Negative | Class::Hard | Class::Positive => true,
+                Class::Mask => rest() <= 1,
+                _ => false,
+            }
     })
 }
 
@@ -529,4 +609,76 @@ pub(crate) fn has_number(text: &str) -> bool {
         }
     }
     run >= 7
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_hangs_in_the_air_is_unfinished() {
+        for text in [
+            "可以，但是",
+            "那个",
+            "我想问一下",
+            "就是",
+            "Yes, but",
+            "I just",
+            "如果",
+        ] {
+            assert!(unfinished(text), "{text}");
+        }
+        for text in [
+            "可以",
+            "我要那个",
+            "不需要",
+            "利息是多少？",
+            "Yes, sure.",
+            "我想问一下利息",
+        ] {
+            assert!(!unfinished(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn seven_digits_in_a_row_are_a_number() {
+        for text in [
+            "13800138000",
+            "一三八零零一三八",
+            "138-0013-8000",
+            "five five five one two three four",
+        ] {
+            assert!(has_number(text), "{text}");
+        }
+        for text in [
+            "我三十五岁，有两套房",
+            "一万二",
+            "2026年11月",
+            "one or two",
+            "一个月三千五",
+        ] {
+            assert!(!has_number(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_stand_apart_in_english_and_close_in_chinese() {
+        let hits = |text: &str| {
+            let reading = read(text, None);
+            reading
+                .clauses
+                .iter()
+                .flat_map(|c| c.hits.iter().map(|hit| c.text[hit.span.clone()].to_owned()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            hits("I am not interested no thanks"),
+            ["i am not interested", "no thanks"]
+        );
+        assert!(
+            hits("nobusiness like").is_empty(),
+            "a word inside a word is none"
+        );
+        assert_eq!(hits("sorry我不需要"), ["sorry", "不需要"]);
+    }
 }

@@ -91,6 +91,13 @@ pub(crate) fn conclude_clause(clause: &ClauseReading) -> ClauseVerdict {
         if has(Class::Hard) {
             break 'verdict Verdict::Hard;
         }
+        if matches!(
+            clause.text.as_str(),
+            "什么" | "啥" | "什么呀" | "什么啊" | "嗯" | "what" | "huh" | "sorry"
+        ) {
+            // Alone it asks for nothing but to say it again.
+            break 'verdict Verdict::Neutral;
+        }
         let form = has(Class::Form);
         if has(Class::Transfer) {
             // 你是人工客服吗 asks what it speaks to, 可以转人工吗 asks for it.
