@@ -25,13 +25,29 @@ const CONTACT: &str = "Contact: <sip:1001@10.0.0.9>";
 
 /// OPTIONS with one line changed or added.
 fn options(extra: &[&str]) -> Vec<u8> {
-    let mut lines = vec!["OPTIONS sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 OPTIONS", "Max-Forwards: 70"];
+    let mut lines = vec![
+        "OPTIONS sip:pbx.example SIP/2.0",
+        VIA,
+        FROM,
+        TO,
+        CALL_ID,
+        "CSeq: 1 OPTIONS",
+        "Max-Forwards: 70",
+    ];
     lines.extend_from_slice(extra);
     message(&lines)
 }
 
 fn replaced(with: &str, line: usize) -> Vec<u8> {
-    let mut lines = vec!["OPTIONS sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 OPTIONS", "Max-Forwards: 70"];
+    let mut lines = vec![
+        "OPTIONS sip:pbx.example SIP/2.0",
+        VIA,
+        FROM,
+        TO,
+        CALL_ID,
+        "CSeq: 1 OPTIONS",
+        "Max-Forwards: 70",
+    ];
     lines[line] = with;
     message(&lines)
 }
@@ -42,7 +58,9 @@ fn verdict(bytes: &[u8]) -> Option<u16> {
     net.keep_wire = true;
     net.inject(0, address(9), bytes);
     assert!(net.wire.len() <= 1);
-    net.wire.first().map(|(_, _, out)| Message::parse(out).unwrap().status().unwrap())
+    net.wire
+        .first()
+        .map(|(_, _, out)| Message::parse(out).unwrap().status().unwrap())
 }
 
 fn tortuous() -> Vec<u8> {
@@ -72,15 +90,27 @@ fn a_short_tortuous_invite_is_read_as_it_was_meant() {
     assert_eq!(m.fault(), None);
     let e = m.essentials().unwrap();
     assert_eq!(m.method(), Some(Method::Invite));
-    assert_eq!((e.cseq, e.via.host, e.via.branch()), (9, "192.0.2.2", Some(&b"390skdjuw"[..])));
-    assert_eq!((e.from.uri, e.from.tag()), ("sip:jdrosen@example.com", Some(&b"98asjd8"[..])));
+    assert_eq!(
+        (e.cseq, e.via.host, e.via.branch()),
+        (9, "192.0.2.2", Some(&b"390skdjuw"[..]))
+    );
+    assert_eq!(
+        (e.from.uri, e.from.tag()),
+        ("sip:jdrosen@example.com", Some(&b"98asjd8"[..]))
+    );
     assert_eq!(e.from.to_name_addr().unwrap().display, br#"J Rosen \""#);
-    assert_eq!((e.to.uri, e.to.tag()), ("sip:vivek@chair.example", Some(&b"1918181833n"[..])));
+    assert_eq!(
+        (e.to.uri, e.to.tag()),
+        ("sip:vivek@chair.example", Some(&b"1918181833n"[..]))
+    );
     assert_eq!(m.number(Name::MaxForwards), Some(Ok(68)));
     assert_eq!(m.list(Name::Via).count(), 3);
     assert_eq!(m.list(Name::Contact).count(), 1);
     assert_eq!(m.body(), b"v=0\r\no=mho\r");
-    assert_eq!(m.other("newfangledheader"), Some(&b"newfangled value   continued newfangled value"[..]));
+    assert_eq!(
+        m.other("newfangledheader"),
+        Some(&b"newfangled value   continued newfangled value"[..])
+    );
 }
 
 #[test]
@@ -88,22 +118,43 @@ fn what_is_valid_is_answered_with_200() {
     let valid: Vec<Vec<u8>> = vec![
         options(&[]),
         options(&["Subject: \u{5f20}\u{4e09} \u{2014} caf\u{e9}"]),
-        options(&["X-Empty:", "X-Odd: ;;,;", "k: timer, path", "Accept: application/sdp"]),
-        options(&["v: SIP/2.0/TLS t1.example;branch=z9hG4bKa, SIP/2.0/UNKNOWN t2.example;branch=z9hG4bKb"]),
+        options(&[
+            "X-Empty:",
+            "X-Odd: ;;,;",
+            "k: timer, path",
+            "Accept: application/sdp",
+        ]),
+        options(&[
+            "v: SIP/2.0/TLS t1.example;branch=z9hG4bKa, SIP/2.0/UNKNOWN t2.example;branch=z9hG4bKb",
+        ]),
         options(&["extensionHeader-!.%*+_`'~: \u{feff}\u{5927}"]),
         replaced("Via: SIP/2.0/SCTP 10.0.0.9;rport;branch=z9hG4bKtorture", 1),
-        replaced("Via: SIP/2.0/UDP [2001:db8::9]:5061;rport;branch=z9hG4bKtorture", 1),
+        replaced(
+            "Via: SIP/2.0/UDP [2001:db8::9]:5061;rport;branch=z9hG4bKtorture",
+            1,
+        ),
         replaced("From: caller<sip:caller@example.com>;tag=323", 2),
         replaced("f: sip:caller@example.com;tag=323", 2),
-        replaced("From: token1~ token2'+_ token3*%!.- <sip:mundane@example.com>;fromParam''~+*_!.-%=\"r\";tag=_token~1'+`*%!-.", 2),
-        replaced("To: \"BEL:\\\u{7} NUL:\\\u{0} DEL:\\\u{7f}\" <sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*@example.com>", 3),
+        replaced(
+            "From: token1~ token2'+_ token3*%!.- <sip:mundane@example.com>;fromParam''~+*_!.-%=\"r\";tag=_token~1'+`*%!-.",
+            2,
+        ),
+        replaced(
+            "To: \"BEL:\\\u{7} NUL:\\\u{0} DEL:\\\u{7f}\" <sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*@example.com>",
+            3,
+        ),
         replaced("To: <sip:null-%00-null@example.com>", 3),
         replaced("i: x", 4),
         replaced("CSeq: 2147483647 OPTIONS", 5),
         replaced("Max-Forwards: 0", 6),
     ];
     for bytes in valid {
-        assert_eq!(verdict(&bytes), Some(200), "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(
+            verdict(&bytes),
+            Some(200),
+            "{}",
+            String::from_utf8_lossy(&bytes)
+        );
     }
 }
 
@@ -116,12 +167,18 @@ fn what_is_wrong_is_told_so() {
         (start("OPTIONS sip:pbx.example; lr SIP/2.0"), 400),
         (start("OPTIONS sip:pbx.example SIP/2.0 "), 400),
         (start("OPTIONS <sip:pbx.example> SIP/2.0"), 400),
-        (start("OPTIONS sip:pbx.example?Route=%3Csip:x%3E SIP/2.0"), 400),
+        (
+            start("OPTIONS sip:pbx.example?Route=%3Csip:x%3E SIP/2.0"),
+            400,
+        ),
         (start("OPTIONS sip:pbx.example SIP/7.0"), 505),
         (start("OPTIONS nobodyKnows:totallyopaque SIP/2.0"), 416),
         (start("OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0"), 416),
         (replaced("From: \"Mr. J <sip:j@example.com>;tag=1", 2), 400),
-        (replaced("From: Bell, Alexander <sip:a@example.com>;tag=43", 2), 400),
+        (
+            replaced("From: Bell, Alexander <sip:a@example.com>;tag=43", 2),
+            400,
+        ),
         (replaced("To: < sip:user@example.com >", 3), 400),
         (replaced("To: <sip:user@example.com", 3), 400),
         (replaced("To: <sip:u@example.com>;;", 3), 400),
@@ -138,27 +195,140 @@ fn what_is_wrong_is_told_so() {
         (options(&["From: <sip:other@example.com>;tag=2"]), 400),
         (options(&["no colon here"]), 400),
         (options(&["bad name: x"]), 400),
-        (options(&["Require: nothingSupportsThis", "Require: nor-this"]), 420),
-        (message(&["RE%47IST%45R sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 RE%47IST%45R"]), 501),
-        (message(&["MESSAGE sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 MESSAGE"]), 405),
-        (message(&["BYE sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 BYE"]), 481),
-        (message(&["BYE sip:pbx.example SIP/2.0", VIA, FROM, "To: <sip:a@b>;tag=0123456789abcdef", CALL_ID, "CSeq: 1 BYE"]), 481),
-        (message(&["CANCEL sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 CANCEL"]), 481),
-        (message(&["INVITE sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 INVITE", CONTACT, "Max-Forwards: 0"]), 483),
-        (message(&["INVITE sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 INVITE", CONTACT]), 407),
-        (message(&["INVITE sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 INVITE", "Authorization: NoOne x=y"]), 407),
-        (message(&["REGISTER sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 REGISTER"]), 401),
+        (
+            options(&["Require: nothingSupportsThis", "Require: nor-this"]),
+            420,
+        ),
+        (
+            message(&[
+                "RE%47IST%45R sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                TO,
+                CALL_ID,
+                "CSeq: 1 RE%47IST%45R",
+            ]),
+            501,
+        ),
+        (
+            message(&[
+                "MESSAGE sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                TO,
+                CALL_ID,
+                "CSeq: 1 MESSAGE",
+            ]),
+            405,
+        ),
+        (
+            message(&[
+                "BYE sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                TO,
+                CALL_ID,
+                "CSeq: 1 BYE",
+            ]),
+            481,
+        ),
+        (
+            message(&[
+                "BYE sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                "To: <sip:a@b>;tag=0123456789abcdef",
+                CALL_ID,
+                "CSeq: 1 BYE",
+            ]),
+            481,
+        ),
+        (
+            message(&[
+                "CANCEL sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                TO,
+                CALL_ID,
+                "CSeq: 1 CANCEL",
+            ]),
+            481,
+        ),
+        (
+            message(&[
+                "INVITE sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                TO,
+                CALL_ID,
+                "CSeq: 1 INVITE",
+                CONTACT,
+                "Max-Forwards: 0",
+            ]),
+            483,
+        ),
+        (
+            message(&[
+                "INVITE sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                TO,
+                CALL_ID,
+                "CSeq: 1 INVITE",
+                CONTACT,
+            ]),
+            407,
+        ),
+        (
+            message(&[
+                "INVITE sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                TO,
+                CALL_ID,
+                "CSeq: 1 INVITE",
+                "Authorization: NoOne x=y",
+            ]),
+            407,
+        ),
+        (
+            message(&[
+                "REGISTER sip:pbx.example SIP/2.0",
+                VIA,
+                FROM,
+                TO,
+                CALL_ID,
+                "CSeq: 1 REGISTER",
+            ]),
+            401,
+        ),
     ];
     for (bytes, code) in cases {
-        assert_eq!(verdict(&bytes), Some(code), "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(
+            verdict(&bytes),
+            Some(code),
+            "{}",
+            String::from_utf8_lossy(&bytes)
+        );
     }
 }
 
 #[test]
 fn what_cannot_be_answered_is_dropped() {
     let without = |line: &str| {
-        let all = ["OPTIONS sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 OPTIONS"];
-        message(&all.into_iter().filter(|l| !l.starts_with(line)).collect::<Vec<_>>())
+        let all = [
+            "OPTIONS sip:pbx.example SIP/2.0",
+            VIA,
+            FROM,
+            TO,
+            CALL_ID,
+            "CSeq: 1 OPTIONS",
+        ];
+        message(
+            &all.into_iter()
+                .filter(|l| !l.starts_with(line))
+                .collect::<Vec<_>>(),
+        )
     };
     let response = |line: &str| message(&[line, VIA, FROM, TO, CALL_ID, "CSeq: 1 OPTIONS"]);
     let dropped: Vec<Vec<u8>> = vec![
@@ -174,8 +344,22 @@ fn what_cannot_be_answered_is_dropped() {
         without("Call-ID"),
         without("CSeq"),
         replaced("Via: SIP/2.0/UDP 192.0.2.15;;,;,,", 1),
-        message(&["ACK sip:pbx.example SIP/2.0", VIA, FROM, "To: <sip:a@b>;tag=1", CALL_ID, "CSeq: 1 ACK"]),
-        message(&["ACK sip:pbx.example SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: x ACK"]),
+        message(&[
+            "ACK sip:pbx.example SIP/2.0",
+            VIA,
+            FROM,
+            "To: <sip:a@b>;tag=1",
+            CALL_ID,
+            "CSeq: 1 ACK",
+        ]),
+        message(&[
+            "ACK sip:pbx.example SIP/2.0",
+            VIA,
+            FROM,
+            TO,
+            CALL_ID,
+            "CSeq: x ACK",
+        ]),
         response("SIP/2.0 200 OK"),
         response("SIP/2.0 4294967301 better not break"),
         response("SIP/2.0 099 too low"),
@@ -185,7 +369,10 @@ fn what_cannot_be_answered_is_dropped() {
         assert_eq!(verdict(&bytes), None, "{}", String::from_utf8_lossy(&bytes));
     }
     assert_eq!(Message::parse(b"\r\n\r\n").unwrap_err(), ParseError::Empty);
-    assert_eq!(Message::parse(&[b'a'; 70_000]).unwrap_err(), ParseError::TooLarge);
+    assert_eq!(
+        Message::parse(&[b'a'; 70_000]).unwrap_err(),
+        ParseError::TooLarge
+    );
 }
 
 #[test]
@@ -194,7 +381,10 @@ fn responses_with_and_without_a_reason_phrase_are_read() {
     for (line, phrase) in [
         ("SIP/2.0 100 ", ""),
         ("SIP/2.0 100", ""),
-        ("SIP/2.0 200 = 2**3 * 5**2 \u{43d}\u{43e}", "= 2**3 * 5**2 \u{43d}\u{43e}"),
+        (
+            "SIP/2.0 200 = 2**3 * 5**2 \u{43d}\u{43e}",
+            "= 2**3 * 5**2 \u{43d}\u{43e}",
+        ),
         ("sip/2.0 183 Session Progress", "Session Progress"),
     ] {
         let m = Message::parse(&message(&[&[line][..], &lines].concat())).unwrap();
@@ -211,7 +401,10 @@ fn a_gbk_name_survives_and_hides_nothing_behind_it() {
     net.inject(0, address(9), &bytes);
     let answer = Message::parse(&net.wire[0].2).unwrap();
     assert_eq!(answer.status(), Some(200));
-    assert_eq!(answer.first(Name::From), Some(&b"\"\xd5\xc5\xc8\xfd\" <sip:1001@x>;tag=1"[..]));
+    assert_eq!(
+        answer.first(Name::From),
+        Some(&b"\"\xd5\xc5\xc8\xfd\" <sip:1001@x>;tag=1"[..])
+    );
 }
 
 #[test]
@@ -220,7 +413,10 @@ fn one_line_or_many_is_the_same_list() {
     let many = options(&["Require: a", "Require:b", "rEQUIRE :\tc"]);
     for bytes in [one, many] {
         let m = Message::parse(&bytes).unwrap();
-        assert_eq!(m.list(Name::Require).collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+        assert_eq!(
+            m.list(Name::Require).collect::<Vec<_>>(),
+            [b"a", b"b", b"c"]
+        );
     }
 }
 
@@ -248,7 +444,11 @@ fn options_from_a_stranger_are_rationed() {
 fn corpus() -> Vec<Vec<u8>> {
     let mut net = Network::new(3, 2);
     net.keep_wire = true;
-    net.nodes[1].manner = network::Manner::Answer { ring_after: 10, answer_after: 10, early: true };
+    net.nodes[1].manner = network::Manner::Answer {
+        ring_after: 10,
+        answer_after: 10,
+        early: true,
+    };
     let id = net.call(0, 1);
     net.later(1000, 0, id, network::Act::Reinvite);
     net.later(5000, 0, id, network::Act::HangUp);
@@ -266,7 +466,15 @@ fn corpus() -> Vec<Vec<u8>> {
         "Contact: <sip:a@10.0.0.9>;expires=60;q=0.5, \"x\" <sip:b@[::1]:5>",
         "Authorization: Digest username=\"1001.acme\", realm=\"pbx.example\", nonce=\"00\", uri=\"sip:pbx.example\", response=\"00\", qop=auth, nc=00000001, cnonce=\"x\"",
     ]));
-    corpus.push(message(&["CANCEL sip:x SIP/2.0", VIA, FROM, TO, CALL_ID, "CSeq: 1 CANCEL", "Reason: Q.850;cause=16;text=\"x\""]));
+    corpus.push(message(&[
+        "CANCEL sip:x SIP/2.0",
+        VIA,
+        FROM,
+        TO,
+        CALL_ID,
+        "CSeq: 1 CANCEL",
+        "Reason: Q.850;cause=16;text=\"x\"",
+    ]));
     corpus
 }
 
@@ -301,10 +509,17 @@ fn mutate(bytes: &mut Vec<u8>, net: &mut Network, corpus: &[Vec<u8>]) {
 /// `SIP_MUTATIONS=2000000` for a long run.
 #[test]
 fn mutated_messages_never_panic_and_never_make_a_call_lose_its_end() {
-    let rounds: u64 = std::env::var("SIP_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(60_000);
+    let rounds: u64 = std::env::var("SIP_MUTATIONS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(60_000);
     let corpus = corpus();
     let mut net = Network::new(11, 2);
-    net.nodes[1].manner = network::Manner::Answer { ring_after: 5, answer_after: 5, early: false };
+    net.nodes[1].manner = network::Manner::Answer {
+        ring_after: 5,
+        answer_after: 5,
+        early: false,
+    };
     let mut id = net.call(0, 1);
     for round in 0..rounds {
         let mut bytes = corpus[net.chance(corpus.len() as u64) as usize].clone();
@@ -312,7 +527,11 @@ fn mutated_messages_never_panic_and_never_make_a_call_lose_its_end() {
             mutate(&mut bytes, &mut net, &corpus);
         }
         let node = net.chance(2) as usize;
-        net.inject(node, address(if round % 3 == 0 { 9 } else { 2 - node as u8 }), &bytes);
+        net.inject(
+            node,
+            address(if round % 3 == 0 { 9 } else { 2 - node as u8 }),
+            &bytes,
+        );
         if round % 97 == 0 {
             net.run(50);
         }
@@ -379,13 +598,29 @@ fn a_flood_of_unauthenticated_invites_leaves_nothing() {
     let mut bytes_in = 0;
     for n in 0..5000 {
         let via = format!("Via: SIP/2.0/UDP 10.0.0.9:5060;rport;branch=z9hG4bK{n}");
-        let invite = message(&["INVITE sip:1002@pbx.example SIP/2.0", &via, FROM, TO, CALL_ID, "CSeq: 1 INVITE", CONTACT]);
+        let invite = message(&[
+            "INVITE sip:1002@pbx.example SIP/2.0",
+            &via,
+            FROM,
+            TO,
+            CALL_ID,
+            "CSeq: 1 INVITE",
+            CONTACT,
+        ]);
         bytes_in += invite.len();
         net.inject(0, address(9), &invite);
     }
     assert!(net.nodes[0].endpoint.is_idle() && net.nodes[0].endpoint.next_deadline().is_none());
     let bytes_out: usize = net.wire.iter().map(|(_, _, b)| b.len()).sum();
     assert_eq!(net.wire.len(), 5000, "one challenge each, no 100");
-    assert!(bytes_out <= 2 * bytes_in, "{bytes_out} out for {bytes_in} in");
-    assert!(!net.nodes[0].log.iter().any(|(_, e)| matches!(e, Event::Incoming(_))));
+    assert!(
+        bytes_out <= 2 * bytes_in,
+        "{bytes_out} out for {bytes_in} in"
+    );
+    assert!(
+        !net.nodes[0]
+            .log
+            .iter()
+            .any(|(_, e)| matches!(e, Event::Incoming(_)))
+    );
 }

@@ -312,6 +312,10 @@ impl Endpoint {
         let account = match accounts.trusted(flow) {
             Some(account) => account,
             None => {
+                // Before authentication: a forked request carries the same nonce count on every path.
+                if self.calls.is_merged(&self.layer, e) {
+                    return self.stateless(flow, message, e, 482, &[]);
+                }
                 let realm = self.layer.config.realm.clone();
                 let credentials = message
                     .all(Name::ProxyAuthorization)
@@ -329,9 +333,6 @@ impl Endpoint {
                 }
             }
         };
-        if self.calls.is_merged(&self.layer, e) {
-            return self.stateless(flow, message, e, 482, &[]);
-        }
         if !message.body().is_empty() && !acceptable(message) {
             return self.stateless(
                 flow,

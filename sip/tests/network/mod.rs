@@ -238,6 +238,11 @@ impl Network {
         self.drain(node);
     }
 
+    /// Lets the watcher hear a datagram that a test is about to inject as a real peer's.
+    pub fn hear(&mut self, n: usize, bytes: &[u8]) {
+        self.nodes[n].watcher.heard(bytes);
+    }
+
     /// A datagram from a test.
     pub fn inject(&mut self, to: usize, from: SocketAddr, bytes: &[u8]) {
         let flow = Flow::udp(self.nodes[to].address, from);
@@ -248,6 +253,26 @@ impl Network {
 
     /// Takes what an endpoint has to send and to tell.
     pub fn drain(&mut self, n: usize) {
+        loop {
+            self.carry(n);
+            let Some(event) = self.nodes[n].endpoint.poll_event() else {
+                return;
+            };
+            self.react(n, &event);
+            if let Some(id) = subject(&event) {
+                let seen = self.nodes[n].usages.entry(id).or_default();
+                assert!(
+                    !seen.iter().any(is_terminal),
+                    "{event:?} after the end: {seen:?}"
+                );
+                seen.push(event.clone());
+            }
+            let ms = self.ms();
+            self.nodes[n].log.push((ms, event));
+        }
+    }
+
+    fn carry(&mut self, n: usize) {
         while let Some(transmit) = self.nodes[n].endpoint.poll_transmit() {
             assert_eq!(transmit.flow.local, self.nodes[n].address);
             let ms = self.ms();
@@ -275,19 +300,6 @@ impl Network {
                 };
                 self.packets.insert(self.serial, packet);
             }
-        }
-        while let Some(event) = self.nodes[n].endpoint.poll_event() {
-            self.react(n, &event);
-            if let Some(id) = subject(&event) {
-                let seen = self.nodes[n].usages.entry(id).or_default();
-                assert!(
-                    !seen.iter().any(is_terminal),
-                    "{event:?} after the end: {seen:?}"
-                );
-                seen.push(event.clone());
-            }
-            let ms = self.ms();
-            self.nodes[n].log.push((ms, event));
         }
     }
 
