@@ -153,7 +153,7 @@ static SYLLABLES: LazyLock<Vec<Option<char>>> = LazyLock::new(|| {
         .collect()
 });
 
-/// l = n, zh = z, ch = c, sh = s, and -ng = -n.
+/// l = n, zh = z, ch = c, sh = s, -ng = -n, me = mo.
 pub fn fold_syllable(plain: &str) -> String {
     let mut sound = plain.replace('ü', "v");
     for (from, to) in [("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l")] {
@@ -164,6 +164,10 @@ pub fn fold_syllable(plain: &str) -> String {
     }
     if sound.ends_with("ng") && sound != "ng" {
         sound.pop();
+    }
+    // 么 is heard as 默, 魔, 末.
+    if sound == "me" {
+        sound = "mo".into();
     }
     sound
 }

@@ -188,6 +188,8 @@ struct Lexicon {
     strong: Words,
     weak: Words,
     backchannel: Words,
+    /// Question words, for their sound.
+    asking: Words,
     front: Vec<&'static str>,
     first_words: Vec<&'static str>,
     unfinished_zh: Vec<&'static str>,
@@ -197,6 +199,11 @@ struct Lexicon {
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
     let mut strong = zh::words();
     strong.extend(en::words());
+    let asking = strong
+        .iter()
+        .filter(|(_, class)| *class == Class::Wh)
+        .cloned()
+        .collect();
     let mut weak = Vec::new();
     for (list, class) in [
         (zh::WEAK_YES, Class::WeakPositive),
@@ -219,6 +226,7 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
         .collect();
     Lexicon {
         strong: Words::new(strong, 3),
+        asking: Words::new(asking, 3),
         weak: Words::new(weak, usize::MAX),
         backchannel: Words::new(backchannel, usize::MAX),
         front: zh::FRONT
@@ -292,6 +300,23 @@ fn read_clause(clause: Clause, own: Option<&[&Words]>) -> ClauseReading {
         }
         if reading.hits.is_empty() {
             for (class, span) in lexicon.strong.find_by_sound(&clause.text) {
+                reading.hits.push(Hit {
+                    class,
+                    span,
+                    source: Source::Lexicon,
+                    by_sound: true,
+                });
+            }
+        }
+    }
+    if reading.hits.iter().any(|hit| hit.class == Class::Positive) {
+        // 需要沈默条件: consent by character, but a question by sound beside it.
+        for (class, span) in lexicon.asking.find_by_sound(&clause.text) {
+            if reading
+                .hits
+                .iter()
+                .all(|hit| hit.span.end <= span.start || span.end <= hit.span.start)
+            {
                 reading.hits.push(Hit {
                     class,
                     span,
@@ -581,6 +606,8 @@ pub(crate) fn has_number(text: &str) -> bool {
             match word.as_str() {
                 w if spoken(w) => run += 1,
                 "double" | "triple" => {}
+                // 一 heard as the letter E: 13800E3800.
+                w if w.len() == 1 && run > 0 => run += 1,
                 _ => run = 0,
             }
             word.clear();
