@@ -188,7 +188,21 @@ fn reason(text: &str, heard: &Heard, audio: &AudioFacts) -> Option<DiscardReason
         return Some(DiscardReason::TooDense);
     }
     let doubtful = DOUBTFUL.contains(&joined.as_str());
-    if doubtful && (voiced < 0.15 || heard.avg_logprob < -0.9 && voiced < 0.6) {
+    if audio.language == Language::Zh && !joined.chars().any(fold::is_han) {
+        // What noise in a Mandarin call most often becomes. OK and bye-bye are said there, these are not.
+        if doubtful
+            && !matches!(
+                joined.as_str(),
+                "okay" | "bye" | "bye bye" | "bye bye bye" | "thanks"
+            )
+        {
+            return Some(DiscardReason::KnownInvention);
+        }
+        if joined.split(' ').count() >= 4 && heard.avg_logprob < -0.7 {
+            return Some(DiscardReason::LanguageDrift);
+        }
+    }
+    if doubtful && (voiced < 0.15 || heard.avg_logprob < -0.7 && voiced < 0.8) {
         return Some(DiscardReason::KnownInvention);
     }
     let hopeless = heard.avg_logprob < -1.6;
@@ -333,6 +347,8 @@ mod tests {
             ("好好好好好", 900),
             ("你們利息是多少？", 1200),
             ("OK 可以，加我微信", 1100),
+            ("OK", 300),
+            ("bye bye", 500),
             ("我的电话是13800138000", 3500),
         ] {
             assert_eq!(judged(Language::Zh, text, -0.4, ms), None, "{text}");
@@ -365,6 +381,8 @@ mod tests {
             ("好的谢谢好的谢谢好的谢谢好的谢谢好的谢谢", Loop),
             ("ご視聴ありがとうございました", LanguageDrift),
             ("감사합니다 여러분", LanguageDrift),
+            ("Thank you.", KnownInvention),
+            ("The End", KnownInvention),
         ] {
             assert_eq!(judged(Language::Zh, text, -0.3, 2500), Some(why), "{text}");
         }

@@ -588,7 +588,7 @@ fn what_nobody_understands_is_asked_twice_and_then_passed_over() {
 }
 
 #[test]
-fn three_refusals_lead_out_by_the_objection() {
+fn refusals_lead_out_by_the_objection() {
     let mut call = Call::answered();
     call.says("不需要。");
     call.says("我没有兴趣，别再打了。");

@@ -118,6 +118,17 @@ fn sentences_at_a_node_are_what_the_author_meant() {
         ("employed", "利息多少？算了，不要了", "negative"),
         ("employed", "你怎么知道我电话的，别再打了", "negative"),
         ("employed", "可以，你们周末休息吗", "positive"),
+        // As a recogniser wrote real callees.
+        ("greeting", "或是上班的在工場裡", "branch 上班"),
+        ("greeting", "我試凱甸做省衣點", "branch 做生意"),
+        ("greeting", "班里要多长时间", "question time"),
+        ("greeting", "翻理要多長時間", "question time"),
+        ("greeting", "你是急起人嗎?", "question robot"),
+        ("employed", "需要沈默条件。", "question terms"),
+        ("employed", "是的,我需要你家五微信吧", "positive"),
+        ("employed", "我現在在開會美恐", "negative"),
+        ("employed", "那可以考慮一下", "positive"),
+        ("objection", "我沒有興趣別再打了", "negative"),
         ("amount", "加我微型吧", "positive"),
         ("amount", "no，不用加", "negative"),
     ] {
