@@ -109,12 +109,18 @@ impl E164 {
     pub fn digits(&self) -> &str {
         &self.0[1..]
     }
-    /// The form a mainland gateway dials: national digits for the home country, `00…` for others.
+    /// The form a gateway of that country dials: national digits at home, `00…` for others. Mainland landlines keep their
+    /// trunk prefix (`021…`); mobiles (11 digits from 1), 400 and 800 numbers have none.
     pub fn national_form(&self, country: &str) -> String {
-        match self.digits().strip_prefix(country) {
-            Some(rest) => rest.to_owned(),
-            None => format!("00{}", self.digits()),
+        let Some(rest) = self.digits().strip_prefix(country) else {
+            return format!("00{}", self.digits());
+        };
+        let mobile = rest.len() == 11 && rest.starts_with('1');
+        let service = rest.len() == 10 && (rest.starts_with("400") || rest.starts_with("800"));
+        if country == "86" && !mobile && !service {
+            return format!("0{rest}");
         }
+        rest.to_owned()
     }
     /// The callee's zone, where the number tells it.
     pub fn zone(&self) -> Option<Zone> {
@@ -245,6 +251,23 @@ mod tests {
             None,
             "the United States have several zones"
         );
+    }
+
+    #[test]
+    fn a_gateway_gets_what_a_local_would_dial() {
+        let dialled = |n: &str, home: &str| E164::parse(n, "86").unwrap().national_form(home);
+        assert_eq!(dialled("13800138000", "86"), "13800138000");
+        assert_eq!(dialled("02188886666", "86"), "02188886666");
+        assert_eq!(dialled("0755-2888 6666", "86"), "075528886666");
+        assert_eq!(dialled("+861088886666", "86"), "01088886666");
+        assert_eq!(dialled("4008001234", "86"), "4008001234");
+        assert_eq!(dialled("+85291234567", "86"), "0085291234567");
+        assert_eq!(dialled("+85291234567", "852"), "91234567");
+        // Dialled back, it is the same number.
+        for n in ["13800138000", "02188886666", "4008001234"] {
+            let number = E164::parse(n, "86").unwrap();
+            assert_eq!(E164::parse(&number.national_form("86"), "86"), Ok(number));
+        }
     }
 
     #[test]
