@@ -286,7 +286,7 @@ fn a_campaign_is_checked_before_it_runs() {
             c.robot_hours = Calendar::default()
         }),
         (CampaignError::RetryTooSoon, |c| {
-            c.retry.busy = Some(Duration::ZERO)
+            c.retry.busy = Some(Duration::from_millis(999))
         }),
     ];
     for (error, damage) in broken {
