@@ -8,5 +8,5 @@ pub(crate) enum App {
     /// A campaign's robot talks to a lead.
     Robot(Box<robot::Robot>),
     /// An extension's call to another extension or out through a trunk.
-    Direct(direct::Direct),
+    Direct(Box<direct::Direct>),
 }

@@ -15,24 +15,55 @@ use media::sdp::{self, LocalParams, Negotiated, SdpError};
 use model::*;
 use serde_json::{Value, json};
 use sip::{InviteId, NameAddr, Uri};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a finished call waits for its media to report before its record is written without figures.
 const CLOSING: Duration = Duration::from_secs(2);
+/// Lines of a call's page. A callee who presses keys for an hour fills no memory.
+const MOST_EVENTS: usize = 1000;
 /// How long the store has to answer `Begin`.
 const BEGINNING: Duration = Duration::from_secs(30);
 
 /// What can happen to a call.
 #[derive(Debug)]
 pub(crate) enum CallInput {
-    Begun(Result<Option<Reservation>, BeginRefused>),
+    /// Dial, without waiting for the store.
+    Start,
+    /// `withdrawn`: why it is not to be dialled although it was committed.
+    Begun {
+        result: Result<Option<Reservation>, BeginRefused>,
+        withdrawn: Option<&'static str>,
+    },
     Leg(LegId, LegInput),
     Deadline,
     /// Somebody with the right to do so ends it.
     HangUp {
         actor: String,
     },
+}
+
+/// Why a call that was to begin does not.
+#[derive(Debug)]
+pub(crate) enum NotBegun {
+    Refused(BeginRefused),
+    /// The store did not answer.
+    Late,
+    /// Something changed while the store committed: the campaign was paused, the tenant banned.
+    Withdrawn(&'static str),
+}
+
+impl NotBegun {
+    pub fn text(&self) -> &'static str {
+        match self {
+            NotBegun::Refused(BeginRefused::Balance) => "the balance does not cover the call",
+            NotBegun::Refused(BeginRefused::LeadGone) => "the lead was taken back",
+            NotBegun::Refused(BeginRefused::Unavailable) => "the attempt could not be recorded",
+            NotBegun::Late => "the attempt could not be recorded in time",
+            NotBegun::Withdrawn(why) => why,
+        }
+    }
 }
 
 /// What can happen to a leg.
@@ -48,13 +79,17 @@ pub(crate) enum LegInput {
     Reoffer {
         sdp: Option<Bytes>,
     },
+    /// The answer to an offer we made because the peer asked for one.
+    Reoffered {
+        sdp: Option<Bytes>,
+    },
     Gone(Gone),
     PlayStarted(PlayId),
     PlayFinished(PlayId),
     Digit(char),
     /// No packets for a long time.
     Silent,
-    /// The socket could not be opened.
+    /// The socket could not be opened, or is gone.
     MediaFailed,
     Heard(Heard),
 }
@@ -66,6 +101,17 @@ pub(crate) struct Gone {
     pub code: Option<u16>,
     pub q850: Option<u8>,
     pub text: String,
+    /// Our time-out or transport, not the peer's word.
+    pub local: bool,
+}
+
+/// A leg's media as its worker has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Socket {
+    Open,
+    /// Told to close; its figures are to come.
+    Closing,
+    Closed,
 }
 
 #[derive(Debug)]
@@ -78,7 +124,7 @@ pub(crate) struct Leg {
     /// What our SDP says.
     pub params: LocalParams,
     pub negotiated: Option<Negotiated>,
-    pub closed: bool,
+    pub socket: Socket,
 }
 
 /// How a call ended.
@@ -171,6 +217,9 @@ impl Core {
     }
 
     pub fn note(&mut self, world: &World, kind: &'static str, data: Value) {
+        if self.events.len() >= MOST_EVENTS && kind != "ended" {
+            return;
+        }
         self.events.push(CallEvent {
             at: world.now.wall,
             kind,
@@ -209,7 +258,7 @@ impl Core {
             signalling,
             params,
             negotiated: None,
-            closed: false,
+            socket: Socket::Open,
         });
         id
     }
@@ -379,7 +428,8 @@ impl Core {
             world.sip.hang_up(world.now, invite, Some(q850), text);
             world.invites.remove(&invite);
         }
-        if !leg.closed {
+        if leg.socket == Socket::Open {
+            leg.socket = Socket::Closing;
             world.media(worker, media::Command::Close { leg: id });
         }
     }
@@ -408,10 +458,11 @@ impl Core {
 
     /// Ends an answered call, or a call given up before its answer.
     pub fn end_by(&mut self, world: &mut World, by: EndedBy, text: &str) {
-        let disposition = if self.answered.is_some() {
-            Disposition::Answered
-        } else {
-            Disposition::Cancelled
+        let disposition = match self.answered {
+            Some(_) => Disposition::Answered,
+            // Nothing has left: the lead loses no attempt.
+            None if self.beginning && self.parties.lead.is_some() => Disposition::Refused,
+            None => Disposition::Cancelled,
         };
         let termination = Termination {
             by,
@@ -448,6 +499,13 @@ impl Core {
     }
 
     fn cdr(&self, end: &End) -> Cdr {
+        // A clock set back during the call must not make a record that ends before it began.
+        let started_at = self.started.wall;
+        let ringing_at = self.ringing_at.map(|at| at.max(started_at));
+        let answered_at = self
+            .answered
+            .map(|at| at.wall.max(ringing_at.unwrap_or(started_at)));
+        let before_end = answered_at.or(ringing_at).unwrap_or(started_at);
         Cdr {
             id: self.id,
             tenant: self.tenant.tenant,
@@ -458,11 +516,10 @@ impl Core {
             lead: self.parties.lead,
             extension: self.parties.extension,
             trunk: self.parties.trunk,
-            started_at: self.started.wall,
-            ringing_at: self.ringing_at,
-            answered_at: self.answered.map(|at| at.wall),
-            // A clock set back during the call must not make a record that ends before it began.
-            ended_at: end.at.wall.max(self.answered.unwrap_or(self.started).wall),
+            started_at,
+            ringing_at,
+            answered_at,
+            ended_at: end.at.wall.max(before_end),
             disposition: end.disposition,
             termination: end.termination.clone(),
             talk_ms: self.talk().as_millis() as u64,
@@ -472,13 +529,15 @@ impl Core {
         }
     }
 
-    fn closed(&mut self, leg: LegId, stats: LegStats) {
+    /// Whether nobody had asked for it.
+    fn closed(&mut self, leg: LegId, stats: Option<LegStats>) -> bool {
         if self.customer == Some(leg) {
-            self.customer_stats = Some(stats);
+            self.customer_stats = stats.or(self.customer_stats);
         }
-        if let Some(leg) = self.leg_mut(leg) {
-            leg.closed = true;
-        }
+        let Some(leg) = self.leg_mut(leg) else {
+            return false;
+        };
+        std::mem::replace(&mut leg.socket, Socket::Closed) == Socket::Open
     }
 }
 
@@ -488,15 +547,19 @@ impl Call {
             return;
         }
         match input {
-            CallInput::Begun(result) => {
+            CallInput::Start => self.begun(world, Ok(())),
+            CallInput::Begun { result, withdrawn } => {
                 if !std::mem::take(&mut self.core.beginning) {
                     return;
                 }
-                let result = result.map(|reservation| self.core.reservation = reservation);
-                match &mut self.app {
-                    App::Robot(robot) => robot.begun(&mut self.core, world, result),
-                    App::Direct(direct) => direct.begun(&mut self.core, world, result),
-                }
+                let result = match result {
+                    Ok(reservation) => {
+                        self.core.reservation = reservation;
+                        withdrawn.map_or(Ok(()), |why| Err(NotBegun::Withdrawn(why)))
+                    }
+                    Err(refused) => Err(NotBegun::Refused(refused)),
+                };
+                self.begun(world, result);
             }
             CallInput::HangUp { actor } => {
                 self.core.note(world, "hang_up", json!({ "actor": actor }));
@@ -510,8 +573,16 @@ impl Call {
                 {
                     leg.invite = None;
                 }
-                if let LegInput::Reoffer { sdp } = &input {
-                    return self.core.reoffer(world, leg, sdp.as_deref());
+                match &input {
+                    LegInput::Reoffer { sdp } => {
+                        return self.core.reoffer(world, leg, sdp.as_deref());
+                    }
+                    LegInput::Reoffered { sdp: Some(sdp) } => {
+                        // An answer that cannot be used leaves the media as they were.
+                        let _ = self.core.connect(world, leg, sdp);
+                        return;
+                    }
+                    _ => {}
                 }
                 match &mut self.app {
                     App::Robot(robot) => robot.leg(&mut self.core, world, leg, input),
@@ -521,24 +592,29 @@ impl Call {
         }
     }
 
-    /// The worker closed a leg; its figures count even though the call is over.
-    pub fn media_closed(&mut self, leg: LegId, stats: LegStats) {
-        self.core.closed(leg, stats);
+    fn begun(&mut self, world: &mut World, result: Result<(), NotBegun>) {
+        match &mut self.app {
+            App::Robot(robot) => robot.begun(&mut self.core, world, result),
+            App::Direct(direct) => direct.begun(&mut self.core, world, result),
+        }
+    }
+
+    /// The worker let go of a leg; its figures count even though the call is over. Says whether the call lost a leg it
+    /// still needs.
+    pub fn media_closed(&mut self, leg: LegId, stats: Option<LegStats>) -> bool {
+        self.core.closed(leg, stats) && self.core.end.is_none()
     }
 
     fn deadline(&mut self, world: &mut World) {
         let now = world.now.mono;
-        let core = &mut self.core;
-        if core.beginning && now >= core.started.mono + BEGINNING {
-            let text = "the attempt could not be recorded in time".to_owned();
-            let termination = Termination {
-                by: EndedBy::System,
-                sip_code: Some(503),
-                q850: Some(41),
-                text,
-            };
-            return core.end(world, Disposition::Refused, termination);
+        if self.core.beginning {
+            if now >= self.core.started.mono + BEGINNING {
+                self.core.beginning = false;
+                self.begun(world, Err(NotBegun::Late));
+            }
+            return;
         }
+        let core = &mut self.core;
         if core.cut_at().is_some_and(|cut| now >= cut) {
             return core.end_by(world, EndedBy::Balance, "the reserved amount is used up");
         }
@@ -548,7 +624,7 @@ impl Call {
         }
     }
 
-    pub fn next_deadline(&self) -> Option<Mono> {
+    pub fn next_deadline(&self, world: &World) -> Option<Mono> {
         let core = &self.core;
         if let Some(end) = &core.end {
             return Some(end.at.mono + CLOSING);
@@ -558,7 +634,7 @@ impl Call {
         }
         let app = match &self.app {
             App::Robot(robot) => robot.next_deadline(core),
-            App::Direct(direct) => direct.next_deadline(core),
+            App::Direct(direct) => direct.next_deadline(core, world),
         };
         [app, core.cut_at()].into_iter().flatten().min()
     }
@@ -568,7 +644,8 @@ impl Call {
         let Some(end) = &self.core.end else {
             return false;
         };
-        self.core.legs.iter().all(|leg| leg.closed) || now >= end.at.mono + CLOSING
+        let closed = |leg: &Leg| leg.socket == Socket::Closed;
+        self.core.legs.iter().all(closed) || now >= end.at.mono + CLOSING
     }
 
     /// The record of a finished call, to be written once.
@@ -591,7 +668,15 @@ impl Call {
             events: std::mem::take(&mut self.core.events),
         };
         match &mut self.app {
-            App::Robot(robot) => robot.finish(&self.core, world, &mut finish),
+            App::Robot(robot) => {
+                let core = &self.core;
+                let grading = AssertUnwindSafe(|| robot.finish(core, world, &mut finish));
+                if catch_unwind(grading).is_err() {
+                    // The money is settled and the lead is let go whatever the grading met.
+                    (finish.turns, finish.grade) = (Vec::new(), None);
+                    finish.lead = Some(robot.lead_after(&finish, None));
+                }
+            }
             App::Direct(_) => {}
         }
         Some(finish)
@@ -607,7 +692,7 @@ impl Call {
     pub fn direct(core: Core, direct: Direct) -> Call {
         Call {
             core,
-            app: App::Direct(direct),
+            app: App::Direct(Box::new(direct)),
             scheduled: None,
         }
     }

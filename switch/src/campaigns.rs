@@ -3,10 +3,9 @@
 use crate::app::robot::Robot;
 use crate::call::{Call, Core, Parties};
 use crate::effect::{Begin, CampaignPlan, Candidate, Denied, Effect, Persist, Reserve};
-use crate::route;
 use crate::world::World;
-use dialer::pacing::{InUse, Lines, StartRate, free_lines};
-use dialer::{Called, CampaignState, Decision, Policy, outcome};
+use dialer::pacing::{InUse, Limit, Lines, StartRate, free_lines};
+use dialer::{CampaignState, Decision, Policy, Rule, outcome};
 use model::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -15,17 +14,21 @@ use std::time::Duration;
 
 /// How often an idle campaign looks for leads nobody told it about.
 const IDLE: Duration = Duration::from_secs(5);
+/// How long a campaign rests that only people can help on: no money, no approved number, hours that are over.
+const REST: Duration = Duration::from_secs(30);
 /// How long the store has to answer a claim.
 const CLAIMING: Duration = Duration::from_secs(30);
 
+/// A campaign in state Running. Its calls are counted in `world.lines`, since they may outlive it.
 struct Running {
     plan: Arc<CampaignPlan>,
     /// The gate's rules for it; made again when plan or directory change.
     policy: Option<Arc<Policy>>,
-    in_flight: u32,
     /// Leads asked for and not yet here, and until when they are waited for.
     claiming: Option<(u16, Mono)>,
     next_look: Mono,
+    /// It found no free line: any line of its tenant that comes free is news.
+    waits: bool,
     /// The last lead ended and there was none left; said once.
     drained: bool,
 }
@@ -37,6 +40,14 @@ pub(crate) struct Campaigns {
     rates: HashMap<TrunkId, StartRate>,
     /// Something changed that may free a line or bring a lead.
     woken: bool,
+    /// Who claimed last. The next in order is asked first, so that campaigns that share a trunk take turns.
+    last: Option<CampaignId>,
+}
+
+/// How many calls of a campaign may begin now; if none, when to look again.
+struct Room {
+    lines: u16,
+    look: Mono,
 }
 
 impl Campaigns {
@@ -69,15 +80,19 @@ impl Campaigns {
                 let running = Running {
                     plan,
                     policy: None,
-                    in_flight: 0,
                     claiming: None,
                     next_look,
+                    waits: false,
                     drained: false,
                 };
                 self.running.insert(id, running);
             }
         }
         self.woken = true;
+    }
+
+    pub fn is_running(&self, id: CampaignId) -> bool {
+        self.running.contains_key(&id)
     }
 
     /// Directory or registrations changed.
@@ -99,15 +114,16 @@ impl Campaigns {
     }
 
     /// Claims leads for free lines.
-    pub fn run(&mut self, world: &mut World, draining: bool) {
+    pub fn run(&mut self, world: &mut World) {
         let now = world.now.mono;
         let woken = std::mem::take(&mut self.woken);
-        if draining || (!woken && self.next_deadline().is_none_or(|at| at > now)) {
+        if !woken && self.next_deadline().is_none_or(|at| at > now) {
             return;
         }
-        let ids: Vec<CampaignId> = self.running.keys().copied().collect();
+        let mut ids: Vec<CampaignId> = self.running.keys().copied().collect();
+        let before = ids.partition_point(|id| Some(*id) <= self.last);
+        ids.rotate_left(before);
         for id in ids {
-            let free = self.free(world, id);
             let Some(running) = self.running.get_mut(&id) else {
                 continue;
             };
@@ -120,54 +136,100 @@ impl Campaigns {
             if !woken && now < running.next_look {
                 continue;
             }
-            running.next_look = now + IDLE;
-            if free > 0 {
-                running.claiming = Some((free, now + CLAIMING));
+            if let Some(opening) = self.closed(world, id) {
+                self.look(id, opening);
+                continue;
+            }
+            let Room { lines, look } = self.room(world, id);
+            self.look(id, look);
+            if let Some(running) = self.running.get_mut(&id) {
+                running.waits = lines == 0;
+                if lines == 0 {
+                    continue;
+                }
+                self.last = Some(id);
+                running.claiming = Some((lines, now + CLAIMING));
                 let tenant = running.plan.tenant;
                 world.effects.push(Effect::Claim {
                     tenant,
                     campaign: id,
-                    at_most: free,
+                    at_most: lines,
                 });
             }
         }
     }
 
-    fn free(&mut self, world: &World, id: CampaignId) -> u16 {
+    fn look(&mut self, id: CampaignId, at: Mono) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.next_look = at;
+        }
+    }
+
+    /// While robots may not work at all nobody is claimed, to be denied and written back: when to ask again. Not later than
+    /// in `REST`, since wall clocks are set and hours edited.
+    fn closed(&mut self, world: &World, id: CampaignId) -> Option<Mono> {
+        let now = world.now;
+        let wait = match self.policy(world, id)?.robots_open(now.wall) {
+            Some(opening) if opening <= now.wall => return None,
+            Some(opening) => opening.since(now.wall).min(REST),
+            None => REST,
+        };
+        Some(now.mono + wait.max(Duration::from_millis(1)))
+    }
+
+    /// The gate's rules for the campaign; `None` when it or its tenant is gone.
+    fn policy(&mut self, world: &World, id: CampaignId) -> Option<Arc<Policy>> {
+        let running = self.running.get_mut(&id)?;
+        if let Some(policy) = &running.policy {
+            return Some(policy.clone());
+        }
+        let campaign = &running.plan.campaign;
+        let tenant = world.directory.tenant(running.plan.tenant)?;
+        let forced = tenant
+            .trunk(campaign.trunk)
+            .is_some_and(|trunk| trunk.forced_display);
+        let approved = forced || tenant.caller(campaign.caller).is_some_and(|c| c.approved);
+        let first = tenant.rate.first_charge();
+        let policy = Arc::new(tenant.policy.for_campaign(campaign, approved, first));
+        running.policy = Some(policy.clone());
+        Some(policy)
+    }
+
+    fn room(&mut self, world: &World, id: CampaignId) -> Room {
+        let now = world.now.mono;
+        let none = Room {
+            lines: 0,
+            look: now + IDLE,
+        };
         let Some(running) = self.running.get(&id) else {
-            return 0;
+            return none;
         };
         let plan = &running.plan;
         let Some(tenant) = world.directory.tenant(plan.tenant) else {
-            return 0;
+            return none;
         };
         let Some(trunk) = tenant.trunk(plan.campaign.trunk) else {
-            return 0;
+            return none;
         };
-        if tenant.banned
-            || world
-                .sip
-                .bindings(&trunk.account.aor, world.now)
-                .next()
-                .is_none()
-        {
-            return 0;
+        let mut bindings = world.sip.bindings(&trunk.account.aor, world.now);
+        if tenant.banned || bindings.next().is_none() {
+            return none;
         }
-        let claimed = |running: &Running| {
-            running.in_flight + running.claiming.map_or(0, |(n, _)| u32::from(n))
-        };
-        let sum = |matches: &dyn Fn(&CampaignPlan) -> bool| -> u32 {
+        // Leads on their way from the store count: each may become a call.
+        let claiming = |matches: &dyn Fn(&CampaignPlan) -> bool| -> u32 {
             self.running
                 .values()
                 .filter(|other| matches(&other.plan))
-                .map(claimed)
+                .filter_map(|other| other.claiming)
+                .map(|(lines, _)| u32::from(lines))
                 .sum()
         };
+        let lines = &world.lines;
         let in_use = InUse {
-            campaign: claimed(running),
-            tenant: sum(&|other| other.tenant == plan.tenant),
-            trunk: sum(&|other| other.campaign.trunk == trunk.id),
-            robots: sum(&|_| true),
+            campaign: lines.campaign(id) + claiming(&|other| other.campaign.id == id),
+            tenant: lines.tenant(plan.tenant) + claiming(&|other| other.tenant == plan.tenant),
+            trunk: lines.trunk(trunk.id) + claiming(&|other| other.campaign.trunk == trunk.id),
+            robots: lines.robots() + claiming(&|_| true),
         };
         let rate = self
             .rates
@@ -178,10 +240,25 @@ impl Campaigns {
             campaign: u32::from(plan.campaign.lines),
             tenant: Some(tenant.robot_lines),
             trunk: Some(trunk.max_calls),
-            starts: rate.allowed(world.now.mono),
+            starts: rate.allowed(now),
             recognition: None,
         };
-        free_lines(&lines, &in_use).lines
+        let free = free_lines(&lines, &in_use);
+        let look = match free.bound_by {
+            Limit::CallsPerSecond if free.lines == 0 => rate.next_free().unwrap_or(now + IDLE),
+            _ => now + IDLE,
+        };
+        Room {
+            lines: free.lines,
+            look,
+        }
+    }
+
+    /// A call begins on the trunk, not by a campaign.
+    pub fn started(&mut self, now: Mono, trunk: TrunkId) {
+        if let Some(rate) = self.rates.get_mut(&trunk) {
+            rate.started(now);
+        }
     }
 
     /// Leads have come: the gate judges each, and those it allows begin.
@@ -207,7 +284,8 @@ impl Campaigns {
         } else {
             now.mono
         };
-        if leads.is_empty() && next_due.is_none() && running.in_flight == 0 && !running.drained {
+        let live = world.lines.campaign(campaign);
+        if leads.is_empty() && next_due.is_none() && live == 0 && !running.drained {
             running.drained = true;
             let data = json!({ "campaign": campaign, "name": running.plan.campaign.name });
             let tenant = running.plan.tenant;
@@ -222,21 +300,17 @@ impl Campaigns {
             unclaim(world, leads);
             return Vec::new();
         };
-        let caller = tenant
-            .caller_numbers
-            .iter()
-            .find(|caller| caller.id == plan.campaign.caller)
-            .cloned();
-        let trunk = tenant.trunk(plan.campaign.trunk).cloned();
-        let policy = running
-            .policy
-            .get_or_insert_with(|| {
-                let forced = trunk.as_ref().is_some_and(|trunk| trunk.forced_display);
-                let approved = forced || caller.as_ref().is_some_and(|caller| caller.approved);
-                let first = tenant.rate.first_charge();
-                Arc::new(tenant.policy.for_campaign(&plan.campaign, approved, first))
-            })
-            .clone();
+        let caller = tenant.caller(plan.campaign.caller);
+        let caller = caller.map_or(String::new(), |caller| caller.number.to_string());
+        let Some(policy) = self.policy(world, campaign) else {
+            unclaim(world, leads);
+            return Vec::new();
+        };
+        // Lines may have gone since the claim: its answer came late, the plan or the trunk changed.
+        let Room { lines, look } = self.room(world, campaign);
+        let lines = usize::from(lines);
+        let mut rest: Option<Mono> = None;
+        let mut back = Vec::new();
         let mut calls = Vec::new();
         for Candidate { lead, history } in leads {
             let verdict = dialer::may_dial(now.wall, &lead.number, &policy, &history);
@@ -251,6 +325,9 @@ impl Campaigns {
                     "next": next,
                 });
                 world.notify(plan.tenant, "lead.skipped", data);
+                if of_the_tenant(*rule) {
+                    rest = Some(now.mono + REST);
+                }
                 world.persist(Persist::Denied(Box::new(Denied {
                     tenant: plan.tenant,
                     campaign,
@@ -264,33 +341,27 @@ impl Campaigns {
                 })));
                 continue;
             }
-            let caller = caller
-                .as_ref()
-                .map(|caller| caller.number.to_string())
-                .unwrap_or_default();
-            let callee = Called::Number(lead.number.clone());
-            let ring = plan.campaign.ring_timeout;
-            let to = trunk.as_ref().ok_or(()).and_then(|trunk| {
-                route::to_trunk(world, &tenant, trunk, &caller, &callee, ring).map_err(|_| ())
-            });
-            let Ok(to) = to else {
-                // The gateway went away since the claim: not the lead's fault.
-                let leads = vec![lead.id];
-                world.persist(Persist::Unclaim {
-                    tenant: plan.tenant,
-                    leads,
-                });
+            let robot = Robot::new(plan.clone(), lead, policy.clone(), history);
+            if calls.len() >= lines {
+                rest = rest.max(Some(look));
+                back.push(robot.lead());
                 continue;
-            };
+            }
+            // The gateway went away since the claim: not the lead's fault.
+            if robot.route(world, &tenant, &caller).is_err() {
+                rest = rest.max(Some(now.mono + IDLE));
+                back.push(robot.lead());
+                continue;
+            }
             *next_worker = next_worker.wrapping_add(1);
             let worker = *next_worker % world.config.workers.max(1);
             let id: CallId = world.mint(now.wall);
             let parties = Parties {
                 direction: Direction::Robot,
                 caller: caller.clone(),
-                callee: lead.number.to_string(),
+                callee: robot.number().to_string(),
                 campaign: Some(campaign),
-                lead: Some(lead.id),
+                lead: Some(robot.lead()),
                 extension: None,
                 trunk: Some(plan.campaign.trunk),
             };
@@ -302,11 +373,11 @@ impl Campaigns {
                 tenant: plan.tenant,
                 direction: Direction::Robot,
                 campaign: Some(campaign),
-                lead: Some(lead.id),
+                lead: Some(robot.lead()),
                 extension: None,
                 trunk: Some(plan.campaign.trunk),
-                caller,
-                callee: lead.number.to_string(),
+                caller: caller.clone(),
+                callee: robot.number().to_string(),
                 at: now.wall,
                 reserve: Some(Reserve {
                     rate: tenant.rate,
@@ -316,25 +387,53 @@ impl Campaigns {
             if let Some(rate) = self.rates.get_mut(&plan.campaign.trunk) {
                 rate.started(now.mono);
             }
-            calls.push(Call::robot(core, Robot::new(plan.clone(), lead, to)));
+            calls.push(Call::robot(core, robot));
+        }
+        if !back.is_empty() {
+            let tenant = plan.tenant;
+            world.persist(Persist::Unclaim {
+                tenant,
+                leads: back,
+            });
         }
         if let Some(running) = self.running.get_mut(&campaign) {
-            running.in_flight += calls.len() as u32;
             running.drained &= calls.is_empty();
+            if let Some(rest) = rest {
+                running.next_look = running.next_look.max(rest);
+            }
         }
         calls
     }
 
-    /// A call of the campaign is over: its line is free.
-    pub fn ended(&mut self, world: &mut World, campaign: CampaignId) {
+    /// A call of the campaign is over: its line is free. `refused`: it was never dialled, and what refused it (an empty
+    /// balance, a database that is away) is not asked again at once.
+    pub fn ended(&mut self, world: &mut World, campaign: CampaignId, refused: bool) {
         if let Some(running) = self.running.get_mut(&campaign) {
-            running.in_flight = running.in_flight.saturating_sub(1);
-            running.next_look = world.now.mono;
-            let data = json!({ "campaign": campaign, "in_flight": running.in_flight });
+            let now = world.now.mono;
+            running.next_look = if refused { now + IDLE } else { now };
+            let live = world.lines.campaign(campaign);
+            let data = json!({ "campaign": campaign, "in_flight": live });
             let tenant = running.plan.tenant;
             world.notify(tenant, "campaign.progress", data);
         }
     }
+
+    /// A line of the tenant has come free.
+    pub fn line_free(&mut self, now: Mono, tenant: TenantId) {
+        for running in self.running.values_mut() {
+            if running.waits && running.plan.tenant == tenant {
+                running.next_look = running.next_look.min(now);
+            }
+        }
+    }
+}
+
+/// Rules that forbid every lead of the campaign alike: asking for the next ones is of no use.
+fn of_the_tenant(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::Banned | Rule::CallerNumber | Rule::TenantHours | Rule::RobotHours | Rule::Balance
+    )
 }
 
 fn unclaim(world: &mut World, leads: Vec<Candidate>) {

@@ -69,6 +69,9 @@ impl TenantDirectory {
             .iter()
             .find(|extension| extension.number == number)
     }
+    pub fn caller(&self, id: CallerNumberId) -> Option<&CallerNumber> {
+        self.caller_numbers.iter().find(|caller| caller.id == id)
+    }
     pub fn approved(&self, number: &E164) -> bool {
         self.caller_numbers
             .iter()
@@ -101,14 +104,15 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Swaps in a tenant's configuration; the AORs that are gone (deleted or banned) are returned, to drop their bindings.
-    pub fn put(&mut self, fresh: Arc<TenantDirectory>) -> Vec<String> {
+    /// Swaps in a tenant's configuration; the AORs that are gone (deleted or banned) are returned in order, to drop their
+    /// bindings.
+    pub fn put(&mut self, fresh: Arc<TenantDirectory>) -> Vec<(String, Device)> {
         let tenant = fresh.tenant;
-        let mut gone: Vec<String> = self
+        let mut gone: Vec<(String, Device)> = self
             .accounts
             .values()
             .filter(|known| known.tenant == tenant)
-            .map(|known| known.account.aor.clone())
+            .map(|known| (known.account.aor.clone(), known.device))
             .collect();
         self.accounts.retain(|_, known| known.tenant != tenant);
         let accounts = &self.accounts;
@@ -128,7 +132,8 @@ impl Directory {
                 self.add(tenant, Device::Trunk(trunk.id), &trunk.account);
             }
         }
-        gone.retain(|aor| {
+        gone.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        gone.retain(|(aor, _)| {
             !self
                 .accounts
                 .values()

@@ -2,7 +2,7 @@
 //!
 //! Map: `node` (dispatch) · `effect` (what goes in and out) · `directory` (who exists) · `call` (legs, money, record) · `app`
 //! (what a call is about: a robot's conversation, a direct call) · `route` (where a device's call goes) · `campaigns` (lines,
-//! claims, the gate) · `world` (what all calls share) · `ports`.
+//! claims, the gate) · `lines` (calls at once) · `world` (what all calls share) · `ports` · `tone`.
 //!
 //! Invariant: no I/O, clock, chance or threads; the one place where `sip` and `media` meet. The same seed and inputs give the
 //! same effects.
@@ -12,9 +12,11 @@ mod call;
 mod campaigns;
 pub mod directory;
 pub mod effect;
+mod lines;
 mod node;
 mod ports;
 mod route;
+mod tone;
 mod world;
 
 pub use directory::{CallerNumber, Device, Directory, Extension, TenantDirectory, Trunk};

@@ -1,6 +1,7 @@
 //! The call centre as one value: inputs and time in, effects and the next deadline out.
 
 use crate::app::App;
+use crate::app::direct::Direct;
 use crate::call::{Call, CallInput, Core, Gone, LegInput};
 use crate::campaigns::Campaigns;
 use crate::directory::{Device, TenantDirectory};
@@ -80,7 +81,10 @@ impl Node {
     /// When `Input::Deadline` is due, if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Mono> {
         let calls = self.deadlines.peek().map(|Reverse((at, _))| *at);
-        let campaigns = self.campaigns.next_deadline();
+        let campaigns = match self.draining {
+            true => None,
+            false => self.campaigns.next_deadline(),
+        };
         [self.world.sip.next_deadline(), calls, campaigns]
             .into_iter()
             .flatten()
@@ -96,13 +100,14 @@ impl Node {
         self.calls.len()
     }
 
-    /// No call, dialog, transaction, leg or port in use.
+    /// No call, dialog, transaction, leg, port or line in use.
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
             && self.world.sip.is_idle()
             && self.world.legs.is_empty()
             && self.world.invites.is_empty()
             && self.world.open_ports() == 0
+            && self.world.lines.is_empty()
     }
 
     pub fn live_calls(&self, tenant: TenantId) -> Vec<LiveCall> {
@@ -173,20 +178,15 @@ impl Node {
                     &mut self.next_worker,
                 );
                 for call in calls {
-                    let id = call.core.id;
-                    self.calls.insert(id, call);
-                    self.after(id);
+                    self.insert(call);
                 }
             }
-            Input::Begun { call, result } => self.call(call, CallInput::Begun(result)),
+            Input::Begun { call, result } => {
+                let withdrawn = self.withdrawn(call);
+                self.call(call, CallInput::Begun { result, withdrawn });
+            }
             Input::Media(event) => self.media(event),
-            Input::MediaFailed { leg } => {
-                self.world.media_closed(leg);
-                self.leg(leg, LegInput::MediaFailed);
-                if let Some(call) = self.world.legs.get(&leg).copied() {
-                    self.closed(call, leg, LegStats::default());
-                }
-            }
+            Input::MediaFailed { leg } => self.closed(leg, None),
             Input::Heard { leg, heard } => self.leg(leg, LegInput::Heard(heard)),
             Input::HangUp {
                 tenant,
@@ -216,10 +216,41 @@ impl Node {
     }
 
     fn directory(&mut self, directory: Arc<TenantDirectory>) {
-        for aor in self.world.directory.put(directory) {
+        let tenant = directory.tenant;
+        for (aor, device) in self.world.directory.put(directory) {
+            let bindings = self.world.sip.bindings(&aor, self.world.now);
+            let contacts: Vec<sip::Uri> = bindings.map(|b| b.contact.clone()).collect();
             self.world.sip.drop_bindings(&aor);
+            for contact in contacts {
+                self.unbind(tenant, device, &aor, &contact, "the account is gone");
+            }
         }
         self.campaigns.wake();
+    }
+
+    /// Why a call that the store has just begun must not be dialled any more.
+    fn withdrawn(&self, call: CallId) -> Option<&'static str> {
+        let core = &self.calls.get(&call)?.core;
+        let tenant = self.world.directory.tenant(core.tenant.tenant);
+        if tenant.is_none_or(|tenant| tenant.banned) {
+            return Some("the enterprise is banned");
+        }
+        let campaign = core.parties.campaign?;
+        if self.draining {
+            Some("the service is shutting down")
+        } else if !self.campaigns.is_running(campaign) {
+            Some("the campaign was stopped")
+        } else {
+            None
+        }
+    }
+
+    fn insert(&mut self, call: Call) {
+        let core = &call.core;
+        let id = core.id;
+        self.world.lines.take(core.tenant.tenant, &core.parties);
+        self.calls.insert(id, call);
+        self.after(id);
     }
 
     /// Lets SIP's events and the calls' answers to them run until nothing moves.
@@ -241,11 +272,15 @@ impl Node {
             self.world.sip.expire(self.world.now);
             self.settle();
         }
-        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
-            if at > now {
-                break;
-            }
+        // Each call once: one that is due again at once waits for the next step, so that none can hold up the node.
+        let mut due = Vec::new();
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied()
+            && at <= now
+        {
             self.deadlines.pop();
+            due.push((at, id));
+        }
+        for (at, id) in due {
             let Some(call) = self.calls.get_mut(&id) else {
                 continue;
             };
@@ -253,14 +288,16 @@ impl Node {
                 continue;
             }
             call.scheduled = None;
-            if call.next_deadline().is_some_and(|due| due <= now) {
+            if call.next_deadline(&self.world).is_some_and(|at| at <= now) {
                 self.call(id, CallInput::Deadline);
                 self.settle();
             } else {
                 self.after(id);
             }
         }
-        self.campaigns.run(&mut self.world, self.draining);
+        if !self.draining {
+            self.campaigns.run(&mut self.world);
+        }
     }
 
     fn sip(&mut self, event: sip::Event) {
@@ -279,6 +316,7 @@ impl Node {
                     code: Some(487),
                     q850: None,
                     text,
+                    local: false,
                 };
                 self.invite(id, LegInput::Gone(gone), true);
             }
@@ -287,20 +325,27 @@ impl Node {
                 code,
                 reason,
                 q850,
-                ..
+                local,
             } => {
                 let gone = Gone {
                     code: Some(code),
                     q850,
                     text: reason,
+                    local,
                 };
                 self.invite(id, LegInput::Gone(gone), true);
             }
-            Event::Ended { id, q850, text, .. } => {
+            Event::Ended {
+                id,
+                q850,
+                text,
+                local,
+            } => {
                 let gone = Gone {
                     code: None,
                     q850,
                     text,
+                    local,
                 };
                 self.invite(id, LegInput::Gone(gone), true);
             }
@@ -337,10 +382,12 @@ impl Node {
                     self.world.notify(tenant, "extension.rejected", data);
                 }
             }
-            // We register with nobody and send no offers inside a call.
-            Event::Reoffered { .. }
-            | Event::RegistrationUp { .. }
-            | Event::RegistrationDown { .. } => {}
+            Event::Reoffered { id, result } => {
+                let sdp = result.ok().flatten();
+                self.invite(id, LegInput::Reoffered { sdp }, false);
+            }
+            // We register with nobody.
+            Event::RegistrationUp { .. } | Event::RegistrationDown { .. } => {}
         }
     }
 
@@ -372,6 +419,17 @@ impl Node {
             return;
         };
         let tenant = tenant.tenant;
+        self.unbind(tenant, device, &aor, contact, why);
+    }
+
+    fn unbind(
+        &mut self,
+        tenant: TenantId,
+        device: Device,
+        aor: &str,
+        contact: &sip::Uri,
+        why: &str,
+    ) {
         let contact = contact.as_str().to_owned();
         let kind = match device {
             Device::Extension(_) => "extension.expired",
@@ -380,7 +438,7 @@ impl Node {
         let data = json!({ "aor": aor, "contact": contact, "why": why });
         self.world.persist(Persist::Unbound {
             tenant,
-            aor,
+            aor: aor.to_owned(),
             contact,
         });
         self.world.notify(tenant, kind, data);
@@ -394,20 +452,22 @@ impl Node {
             Event::Digit { leg, digit } => self.leg(leg, LegInput::Digit(digit)),
             Event::Silent { leg } => self.leg(leg, LegInput::Silent),
             Event::SourceLocked { .. } => {}
-            Event::Closed { leg, stats } => {
-                self.world.media_closed(leg);
-                if let Some(call) = self.world.legs.get(&leg).copied() {
-                    self.closed(call, leg, stats);
-                }
-            }
+            Event::Closed { leg, stats } => self.closed(leg, Some(stats)),
         }
     }
 
-    fn closed(&mut self, call: CallId, leg: LegId, stats: LegStats) {
-        if let Some(found) = self.calls.get_mut(&call) {
-            found.media_closed(leg, stats);
+    /// A leg's socket is gone: as asked, or it could not be opened, or its worker lost it.
+    fn closed(&mut self, leg: LegId, stats: Option<LegStats>) {
+        self.world.media_closed(leg);
+        let Some(call) = self.world.legs.get(&leg).copied() else {
+            return;
+        };
+        let found = self.calls.get_mut(&call);
+        if found.is_some_and(|found| found.media_closed(leg, stats)) {
+            self.leg(leg, LegInput::MediaFailed);
+        } else {
+            self.after(call);
         }
-        self.after(call);
     }
 
     fn incoming(&mut self, incoming: &sip::Incoming) {
@@ -464,9 +524,9 @@ impl Node {
                     34,
                     "no RTP port is free",
                 ))?;
-                let mut direct = crate::app::direct::Direct::new(caller, offer, codecs, to);
-                direct.start(&mut core, &mut self.world);
-                self.calls.insert(id, Call::direct(core, direct));
+                let direct = Direct::new(caller, offer, codecs, to);
+                self.insert(Call::direct(core, direct));
+                self.call(id, CallInput::Start);
             }
             Route::Outside {
                 parties,
@@ -474,18 +534,28 @@ impl Node {
                 to,
             } => {
                 self.may_call_out(&tenant, &callee)?;
+                let emergency = matches!(callee, Called::Emergency(_));
+                let trunk = parties.trunk.and_then(|id| tenant.trunk(id));
+                if let Some(trunk) = trunk
+                    && !emergency
+                    && self.world.lines.trunk(trunk.id) >= trunk.max_calls
+                {
+                    return Err(refuse(503, 34, "all lines of the trunk are in use"));
+                }
                 let mut core = Core::new(&self.world, id, tenant.clone(), worker, parties);
                 let caller = core.admit(&mut self.world, incoming).ok_or(refuse(
                     503,
                     34,
                     "no RTP port is free",
                 ))?;
-                let direct = crate::app::direct::Direct::new(caller, offer, codecs, vec![to]);
-                self.begin_outside(&mut core, &callee);
-                self.calls.insert(id, Call::direct(core, direct));
+                let direct = Direct::new(caller, offer, codecs, vec![to]);
+                self.begin_outside(&mut core, emergency);
+                self.insert(Call::direct(core, direct));
+                if emergency {
+                    self.call(id, CallInput::Start);
+                }
             }
         }
-        self.after(id);
         Ok(())
     }
 
@@ -517,10 +587,13 @@ impl Node {
         }
     }
 
-    /// Asks the store to commit the call and its reservation before its INVITE leaves.
-    fn begin_outside(&mut self, core: &mut Core, callee: &Called) {
-        core.beginning = true;
-        let emergency = matches!(callee, Called::Emergency(_));
+    /// Asks the store to commit the call and its reservation before its INVITE leaves. An emergency call reserves nothing
+    /// and waits for no database.
+    fn begin_outside(&mut self, core: &mut Core, emergency: bool) {
+        core.beginning = !emergency;
+        if let Some(trunk) = core.parties.trunk {
+            self.campaigns.started(self.world.now.mono, trunk);
+        }
         let reserve = Reserve {
             rate: core.tenant.rate,
             at_most: OUTBOUND_AT_MOST,
@@ -582,7 +655,7 @@ impl Node {
             return;
         };
         if !call.is_finished(self.world.now.mono) {
-            if let Some(at) = call.next_deadline()
+            if let Some(at) = call.next_deadline(&self.world)
                 && call.scheduled.is_none_or(|scheduled| at < scheduled)
             {
                 call.scheduled = Some(at);
@@ -596,6 +669,13 @@ impl Node {
         for leg in &call.core.legs {
             self.world.legs.remove(&leg.id);
         }
+        let core = &call.core;
+        let tenant = core.tenant.tenant;
+        self.world.lines.give_back(tenant, &core.parties);
+        if core.parties.trunk.is_some() {
+            self.campaigns.line_free(self.world.now.mono, tenant);
+        }
+        let mut refused = false;
         if let Some(finish) = call.finish(&mut self.world) {
             let cdr = &finish.cdr;
             let data = json!({
@@ -607,11 +687,13 @@ impl Node {
                 "grade": finish.grade.as_ref().map(|grade| grade.grade),
                 "stats": cdr.customer_stats,
             });
+            refused = cdr.disposition == Disposition::Refused;
             call.core.notify(&mut self.world, "call.ended", data);
             self.world.persist(Persist::Finish(Box::new(finish)));
         }
         if let App::Robot(robot) = &call.app {
-            self.campaigns.ended(&mut self.world, robot.campaign());
+            let campaign = robot.campaign();
+            self.campaigns.ended(&mut self.world, campaign, refused);
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::directory::Directory;
 use crate::effect::{Effect, MediaCommand, Notice, Persist};
+use crate::lines::LinesInUse;
 use crate::node::Config;
 use crate::ports::Ports;
+use crate::tone;
 use media::sdp::LocalParams;
 use model::*;
 use rand_chacha::ChaCha12Rng;
@@ -12,6 +14,7 @@ use serde_json::Value;
 use sip::InviteId;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub(crate) struct World {
     pub now: Now,
@@ -19,6 +22,10 @@ pub(crate) struct World {
     pub sip: sip::Endpoint,
     pub directory: Directory,
     pub effects: Vec<Effect>,
+    /// Calls at once, over campaigns, tenants and trunks.
+    pub lines: LinesInUse,
+    /// Played to both parties before a reservation is used up.
+    pub beeps: Arc<media::Prompt>,
     chance: ChaCha12Rng,
     ports: Ports,
     last_leg: u64,
@@ -47,6 +54,8 @@ impl World {
             sip: sip::Endpoint::new(config.sip.clone(), sip_seed),
             directory: Directory::default(),
             effects: Vec::new(),
+            lines: LinesInUse::default(),
+            beeps: Arc::new(tone::beeps()),
             chance,
             ports: Ports::new(config.rtp_ports.iter().copied()),
             config,

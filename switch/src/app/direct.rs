@@ -1,7 +1,7 @@
 //! An extension calls: another extension of its tenant (all its contacts ring, the first to answer wins), or a number
 //! outside through a trunk. The two parties' packets are forwarded, not decoded.
 
-use crate::call::{Core, Destination, Gone, LegInput};
+use crate::call::{Core, Destination, Gone, LegInput, NotBegun};
 use crate::effect::BeginRefused;
 use crate::world::World;
 use bytes::Bytes;
@@ -13,6 +13,10 @@ use std::time::Duration;
 
 /// A call without a reservation ends here at the latest.
 const LONGEST: Duration = Duration::from_secs(4 * 3600);
+/// From the beeps to the cut: packets on their way.
+const MARGIN: Duration = Duration::from_millis(300);
+/// The beeps' one play on each leg.
+const BEEPS: PlayId = PlayId(1);
 
 #[derive(Debug)]
 pub(crate) struct Direct {
@@ -26,6 +30,10 @@ pub(crate) struct Direct {
     winner: Option<LegId>,
     /// A callee whose early media the caller hears.
     early: Option<LegId>,
+    /// What the caller was answered with early media; its 200 must say the same.
+    early_answer: Option<(Codec, Bytes)>,
+    /// Both parties are told that the money runs out; who has not heard it to its end.
+    beeping: Option<Vec<LegId>>,
     /// The best refusal so far, for when every callee has refused.
     refusal: Option<Gone>,
 }
@@ -40,24 +48,33 @@ impl Direct {
             callees: Vec::new(),
             winner: None,
             early: None,
+            early_answer: None,
+            beeping: None,
             refusal: None,
         }
     }
 
-    pub fn begun(&mut self, core: &mut Core, world: &mut World, result: Result<(), BeginRefused>) {
-        match result {
-            Ok(()) => self.start(core, world),
-            Err(BeginRefused::Balance) => {
-                self.refuse(core, world, 402, 21, "the balance does not cover the call");
-            }
-            Err(BeginRefused::LeadGone | BeginRefused::Unavailable) => {
-                self.refuse(core, world, 503, 41, "the call could not be recorded");
-            }
-        }
+    pub fn begun(&mut self, core: &mut Core, world: &mut World, result: Result<(), NotBegun>) {
+        let Err(refused) = result else {
+            return self.start(core, world);
+        };
+        let (code, q850) = match refused {
+            NotBegun::Refused(BeginRefused::Balance) => (402, 21),
+            NotBegun::Withdrawn(_) => (403, 21),
+            NotBegun::Refused(_) | NotBegun::Late => (503, 41),
+        };
+        self.hang_up_caller(core, world, code, q850, refused.text());
+        let termination = Termination {
+            by: EndedBy::System,
+            sip_code: Some(code),
+            q850: Some(q850),
+            text: refused.text().to_owned(),
+        };
+        core.end(world, Disposition::Refused, termination);
     }
 
     /// Rings every destination.
-    pub fn start(&mut self, core: &mut Core, world: &mut World) {
+    fn start(&mut self, core: &mut Core, world: &mut World) {
         core.notify(world, "call.created", Value::Null);
         for destination in std::mem::take(&mut self.to) {
             if let Some(leg) = core.dial(world, &destination, Some(&self.codecs)) {
@@ -73,15 +90,16 @@ impl Direct {
         core.leg(self.caller).and_then(|leg| leg.invite)
     }
 
-    /// Refuses the caller with a status and ends the call.
-    fn refuse(&mut self, core: &mut Core, world: &mut World, code: u16, q850: u8, text: &str) {
+    fn hang_up_caller(&self, core: &Core, world: &mut World, code: u16, q850: u8, text: &str) {
         if let Some(invite) = self.caller_invite(core) {
             world.sip.reject(world.now, invite, code, text, Some(q850));
         }
-        let disposition = match code {
-            402 | 403 => Disposition::Refused,
-            _ => Disposition::Unreached(Unreached::from_sip(code, Some(q850))),
-        };
+    }
+
+    /// Refuses the caller with a status and ends the call.
+    fn refuse(&mut self, core: &mut Core, world: &mut World, code: u16, q850: u8, text: &str) {
+        self.hang_up_caller(core, world, code, q850, text);
+        let disposition = Disposition::Unreached(Unreached::from_sip(code, Some(q850)));
         let text = text.to_owned();
         let termination = Termination {
             by: EndedBy::System,
@@ -97,9 +115,8 @@ impl Direct {
             LegInput::Progress { sdp } => self.progress(core, world, leg, sdp),
             LegInput::Answered { sdp } => self.answered(core, world, leg, sdp),
             LegInput::Gone(gone) => self.gone(core, world, leg, gone),
-            LegInput::MediaFailed => {
-                core.end_by(world, EndedBy::System, "an RTP socket could not be opened");
-            }
+            LegInput::MediaFailed => self.media_failed(core, world, leg),
+            LegInput::PlayFinished(BEEPS) => self.beeped(core, world, leg),
             LegInput::Digit(digit) => {
                 core.note(world, "digit", json!({ "digit": digit.to_string() }));
             }
@@ -107,15 +124,33 @@ impl Direct {
             LegInput::Silent
             | LegInput::Confirmed
             | LegInput::Reoffer { .. }
+            | LegInput::Reoffered { .. }
             | LegInput::PlayStarted(_)
             | LegInput::PlayFinished(_)
             | LegInput::Heard(_) => {}
         }
     }
 
+    fn media_failed(&mut self, core: &mut Core, world: &mut World, leg: LegId) {
+        let text = "an RTP socket could not be opened";
+        if core.answered.is_some() && (leg == self.caller || self.winner == Some(leg)) {
+            core.end_by(world, EndedBy::System, text);
+        } else if leg == self.caller {
+            self.refuse(core, world, 503, 34, text);
+        } else if self.callees.contains(&leg) {
+            self.gone(core, world, leg, fault(503, 34, text));
+        }
+    }
+
     /// The caller's answer must use the codec its callee chose, so that packets pass untouched.
     fn caller_answer(&self, core: &mut Core, world: &mut World, callee: LegId) -> Option<Bytes> {
         let codec = core.leg(callee)?.negotiated.as_ref()?.codec;
+        // RFC 3261 §13.2.1: the 200 repeats the answer of the 183.
+        if let Some((same, answer)) = &self.early_answer
+            && *same == codec
+        {
+            return Some(answer.clone());
+        }
         core.answer_offer(world, self.caller, &self.offer, Some(&[codec]))
             .ok()
     }
@@ -133,7 +168,10 @@ impl Direct {
             Some(sdp) if self.callees.len() == 1 && self.early.is_none() => {
                 if core.connect(world, leg, &sdp).is_ok() {
                     self.early = Some(leg);
-                    self.caller_answer(core, world, leg)
+                    let answer = self.caller_answer(core, world, leg);
+                    let codec = core.leg(leg).and_then(|leg| leg.negotiated.as_ref());
+                    self.early_answer = codec.map(|n| n.codec).zip(answer.clone());
+                    answer
                 } else {
                     None
                 }
@@ -174,10 +212,14 @@ impl Direct {
             .ok()
             .and_then(|()| self.caller_answer(core, world, leg));
         let Some(answer) = answer else {
-            return self.refuse(core, world, 488, 88, "no common codec");
+            // Another that rings may do better.
+            return self.gone(core, world, leg, fault(488, 88, "no common codec"));
         };
         self.winner = Some(leg);
-        core.customer = Some(leg);
+        core.customer = Some(match core.parties.direction {
+            Direction::Inbound => self.caller,
+            _ => leg,
+        });
         core.answered(world);
         world.sip.answer(world.now, invite, answer);
         if self.early.is_none() {
@@ -195,7 +237,9 @@ impl Direct {
     }
 
     fn gone(&mut self, core: &mut Core, world: &mut World, leg: LegId, gone: Gone) {
-        let Gone { code, q850, text } = gone.clone();
+        let Gone {
+            code, q850, text, ..
+        } = gone.clone();
         if leg == self.caller {
             let by = EndedBy::Caller;
             let disposition = match core.answered {
@@ -223,7 +267,7 @@ impl Direct {
             };
             return core.end(world, Disposition::Answered, termination);
         }
-        core.drop_leg(world, leg, 16, "");
+        core.drop_leg(world, leg, q850.unwrap_or(16), &text);
         self.callees.retain(|callee| *callee != leg);
         // RFC 3261 §16.7: of several refusals a 6xx wins, then the lowest class.
         let rank = |gone: &Gone| match gone.code {
@@ -239,13 +283,13 @@ impl Direct {
             self.refusal = Some(gone);
         }
         if self.callees.is_empty() && self.winner.is_none() {
-            let Gone { code, q850, text } = self.refusal.take().unwrap_or(Gone {
-                code: Some(480),
-                q850: None,
-                text: String::new(),
-            });
+            let best = self.refusal.take().unwrap_or(fault(480, 19, ""));
+            let Gone {
+                code, q850, text, ..
+            } = best;
             let code = code.unwrap_or(408);
             if let Some(invite) = self.caller_invite(core) {
+                let code = relayed(code);
                 world.sip.reject(world.now, invite, code, &text, q850);
             }
             let disposition = Disposition::Unreached(Unreached::from_sip(code, q850));
@@ -264,16 +308,73 @@ impl Direct {
     }
 
     pub fn deadline(&mut self, core: &mut Core, world: &mut World) {
-        if self
-            .next_deadline(core)
-            .is_some_and(|at| world.now.mono >= at)
-        {
-            core.end_by(world, EndedBy::System, "the longest call is over");
+        let now = world.now.mono;
+        if self.longest(core).is_some_and(|at| now >= at) {
+            return core.end_by(world, EndedBy::System, "the longest call is over");
+        }
+        if self.warn_at(core, world).is_some_and(|at| now >= at) {
+            self.warn(core, world);
         }
     }
 
-    /// Ringing ends by the INVITE's own time-out; talking ends here.
-    pub fn next_deadline(&self, core: &Core) -> Option<Mono> {
+    /// The parties hear each other no more, but that their time is over.
+    fn warn(&mut self, core: &mut Core, world: &mut World) {
+        let Some(winner) = self.winner else { return };
+        let (a, b) = (self.caller, winner);
+        world.media(core.worker, media::Command::Unbridge { a, b });
+        for leg in [a, b] {
+            let (play, prompt) = (BEEPS, world.beeps.clone());
+            world.media(core.worker, media::Command::Play { leg, play, prompt });
+        }
+        self.beeping = Some(vec![a, b]);
+    }
+
+    fn beeped(&mut self, core: &mut Core, world: &mut World, leg: LegId) {
+        let Some(beeping) = &mut self.beeping else {
+            return;
+        };
+        beeping.retain(|other| *other != leg);
+        if beeping.is_empty() {
+            core.end_by(world, EndedBy::Balance, "the reserved amount is used up");
+        }
+    }
+
+    fn longest(&self, core: &Core) -> Option<Mono> {
         core.answered.map(|at| at.mono + LONGEST)
+    }
+
+    /// Early enough for the beeps to be heard before the money ends; a reservation shorter than they are is cut without.
+    fn warn_at(&self, core: &Core, world: &World) -> Option<Mono> {
+        let cut = core.cut_at()?;
+        let answered = core.answered?.mono;
+        let needed = world.beeps.duration() + MARGIN;
+        (self.beeping.is_none() && answered + needed < cut).then(|| cut - needed)
+    }
+
+    /// Ringing ends by the INVITE's own time-out; talking ends here.
+    pub fn next_deadline(&self, core: &Core, world: &World) -> Option<Mono> {
+        [self.longest(core), self.warn_at(core, world)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// A callee that is lost by our own doing.
+fn fault(code: u16, q850: u8, text: &str) -> Gone {
+    Gone {
+        code: Some(code),
+        q850: Some(q850),
+        text: text.to_owned(),
+        local: true,
+    }
+}
+
+/// What the caller is told of a callee's refusal. A redirection is not followed, and a challenge was meant for us.
+fn relayed(code: u16) -> u16 {
+    match code {
+        300..=399 => 480,
+        401 | 407 => 403,
+        code => code,
     }
 }

@@ -1,10 +1,12 @@
 //! A campaign's robot on a call: dials the lead, lets the conversation decide, grades what was said.
 
-use crate::call::{Core, Destination, Gone, LegInput};
-use crate::effect::{BeginRefused, CampaignPlan, Effect, Finish, Heard};
+use crate::call::{Core, Destination, Gone, LegInput, NotBegun};
+use crate::directory::TenantDirectory;
+use crate::effect::{CampaignPlan, Effect, Finish, Heard};
+use crate::route::{self, Refusal};
 use crate::world::World;
 use bots::{Action, Conversation, GradeRecord, NotHeard, Outcome, RobotEvent, Speaker};
-use dialer::{Lead, outcome};
+use dialer::{Called, Decision, History, Lead, LeadUpdate, Policy, outcome};
 use model::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -16,7 +18,9 @@ const ACTIONS: usize = 8;
 pub(crate) struct Robot {
     plan: Arc<CampaignPlan>,
     lead: Lead,
-    to: Destination,
+    /// What the gate judged by when the lead was claimed; asked again when the INVITE is about to leave.
+    policy: Arc<Policy>,
+    history: History,
     leg: Option<LegId>,
     conversation: Conversation,
     /// The conversation has been told that the money runs out.
@@ -33,12 +37,18 @@ impl std::fmt::Debug for Robot {
 }
 
 impl Robot {
-    pub fn new(plan: Arc<CampaignPlan>, lead: Lead, to: Destination) -> Robot {
+    pub fn new(
+        plan: Arc<CampaignPlan>,
+        lead: Lead,
+        policy: Arc<Policy>,
+        history: History,
+    ) -> Robot {
         let conversation = Conversation::new(plan.template.clone(), PlayId(1), RequestId(1));
         Robot {
             plan,
             lead,
-            to,
+            policy,
+            history,
             leg: None,
             conversation,
             warned: false,
@@ -50,24 +60,50 @@ impl Robot {
         self.plan.campaign.id
     }
 
-    /// The attempt is committed (or refused): now, and not before, the INVITE may leave.
-    pub fn begun(&mut self, core: &mut Core, world: &mut World, result: Result<(), BeginRefused>) {
+    pub fn lead(&self) -> LeadId {
+        self.lead.id
+    }
+    pub fn number(&self) -> &E164 {
+        &self.lead.number
+    }
+
+    /// Where the gateway is reached now.
+    pub fn route(
+        &self,
+        world: &World,
+        tenant: &TenantDirectory,
+        caller: &str,
+    ) -> Result<Destination, Refusal> {
+        let campaign = &self.plan.campaign;
+        let gone = Refusal {
+            code: 503,
+            q850: 38,
+            text: "the campaign's trunk is gone",
+        };
+        let trunk = tenant.trunk(campaign.trunk).ok_or(gone)?;
+        let callee = Called::Number(self.lead.number.clone());
+        route::to_trunk(world, tenant, trunk, caller, &callee, campaign.ring_timeout)
+    }
+
+    /// The attempt is committed (or refused): now, and not before, the INVITE may leave. Time has passed since the claim:
+    /// the hour may be over and the gateway elsewhere.
+    pub fn begun(&mut self, core: &mut Core, world: &mut World, result: Result<(), NotBegun>) {
         if let Err(refused) = result {
-            let text = match refused {
-                BeginRefused::Balance => "the balance does not cover the call",
-                BeginRefused::LeadGone => "the lead was taken back",
-                BeginRefused::Unavailable => "the attempt could not be recorded",
-            };
-            let text = text.to_owned();
-            let termination = Termination {
-                by: EndedBy::System,
-                sip_code: None,
-                q850: None,
-                text,
-            };
-            return core.end(world, Disposition::Refused, termination);
+            return self.refuse(core, world, refused.text());
         }
-        self.leg = core.dial(world, &self.to, None);
+        let (now, number) = (world.now.wall, &self.lead.number);
+        if let Decision::Deny { detail, .. } =
+            dialer::may_dial(now, number, &self.policy, &self.history)
+        {
+            return self.refuse(core, world, &detail);
+        }
+        let tenant = world.directory.tenant(core.tenant.tenant).cloned();
+        let tenant = tenant.unwrap_or_else(|| core.tenant.clone());
+        let to = match self.route(world, &tenant, &core.parties.caller) {
+            Ok(to) => to,
+            Err(refusal) => return self.refuse(core, world, refusal.text),
+        };
+        self.leg = core.dial(world, &to, None);
         core.customer = self.leg;
         match self.leg {
             Some(_) => core.notify(world, "call.created", Value::Null),
@@ -90,6 +126,17 @@ impl Robot {
         }
     }
 
+    /// Nothing has left: the lead loses no attempt.
+    fn refuse(&mut self, core: &mut Core, world: &mut World, text: &str) {
+        let termination = Termination {
+            by: EndedBy::System,
+            sip_code: None,
+            q850: None,
+            text: text.to_owned(),
+        };
+        core.end(world, Disposition::Refused, termination);
+    }
+
     pub fn leg(&mut self, core: &mut Core, world: &mut World, leg: LegId, input: LegInput) {
         let event = match input {
             LegInput::Progress { .. } => return core.ringing(world),
@@ -101,7 +148,7 @@ impl Robot {
             LegInput::Silent => {
                 return core.end_by(world, EndedBy::System, "no RTP from the callee");
             }
-            LegInput::Confirmed | LegInput::Reoffer { .. } => return,
+            LegInput::Confirmed | LegInput::Reoffer { .. } | LegInput::Reoffered { .. } => return,
             LegInput::PlayStarted(play) => RobotEvent::PlayStarted { play },
             LegInput::PlayFinished(play) => RobotEvent::PlayFinished { play },
             LegInput::Digit(digit) => {
@@ -129,18 +176,24 @@ impl Robot {
     fn answered(&mut self, core: &mut Core, world: &mut World, leg: LegId, sdp: Option<&[u8]>) {
         // RFC 3261 §13.2.1: the 200 to an INVITE with an offer carries the answer.
         let connected = core.connect(world, leg, sdp.unwrap_or_default());
-        core.answered(world);
         if let Err(error) = connected {
+            // Nobody heard anything: a fault of the gateway, not an answer of the lead's.
             core.note(world, "sdp_refused", json!({ "error": error.to_string() }));
-            return core.end_by(world, EndedBy::System, "the answer's SDP cannot be used");
+            return self.fault(core, world, "the answer's SDP cannot be used");
         }
+        core.answered(world);
         core.listen(world, leg);
         core.record(world, leg);
         self.converse(core, world, RobotEvent::Answered);
     }
 
     fn gone(&mut self, core: &mut Core, world: &mut World, gone: Gone) {
-        let Gone { code, q850, text } = gone;
+        let Gone {
+            code,
+            q850,
+            text,
+            local,
+        } = gone;
         if core.answered.is_some() {
             let termination = Termination {
                 by: EndedBy::Callee,
@@ -150,7 +203,11 @@ impl Robot {
             };
             return core.end(world, Disposition::Answered, termination);
         }
-        let unreached = Unreached::from_sip(code.unwrap_or(408), q850);
+        let unreached = match Unreached::from_sip(code.unwrap_or(408), q850) {
+            // Our own time-out, and the gateway never said that it rings: nobody let it ring.
+            Unreached::NoAnswer if local && core.ringing_at.is_none() => Unreached::Network,
+            other => other,
+        };
         let termination = Termination {
             by: EndedBy::Callee,
             sip_code: code,
@@ -294,7 +351,9 @@ impl Robot {
 
     /// Grades the call and says what becomes of the lead.
     pub fn finish(&mut self, core: &Core, world: &mut World, finish: &mut Finish) {
-        let summary = self.conversation.finish(world.now.mono);
+        // The record may be written later than the call ended.
+        let ended = core.end.as_ref().map_or(world.now, |end| end.at);
+        let summary = self.conversation.finish(ended.mono);
         let disposition = finish.cdr.disposition;
         let unreached_in_a_row =
             outcome::unreached_in_a_row(self.lead.unreached_in_a_row, disposition);
@@ -316,22 +375,8 @@ impl Robot {
             };
             bots::grade::grade_turns(&rules, &outcome, &summary.turns)
         });
-        finish.lead = Some(outcome::after_attempt(
-            campaign.max_attempts,
-            &campaign.retry,
-            outcome::Before {
-                attempts: self.lead.attempts,
-                unreached_in_a_row: self.lead.unreached_in_a_row,
-            },
-            disposition,
-            grade
-                .as_ref()
-                .map(|record| record.grade)
-                .or(self.lead.grade)
-                .unwrap_or(Grade::E),
-            finish.opt_out,
-            world.now.wall,
-        ));
+        let letter = grade.as_ref().map(|record| record.grade);
+        finish.lead = Some(self.lead_after(finish, letter));
         if let Some(record) = &grade {
             core.notify(
                 world,
@@ -348,6 +393,23 @@ impl Robot {
         finish.turns = summary.turns;
         finish.labels = summary.labels;
         finish.grade = grade;
+    }
+
+    /// Where the call leaves the lead. `grade`: the call's, where it has one.
+    pub fn lead_after(&self, finish: &Finish, grade: Option<Grade>) -> LeadUpdate {
+        let campaign = &self.plan.campaign;
+        outcome::after_attempt(
+            campaign.max_attempts,
+            &campaign.retry,
+            outcome::Before {
+                attempts: self.lead.attempts,
+                unreached_in_a_row: self.lead.unreached_in_a_row,
+            },
+            finish.cdr.disposition,
+            grade.or(self.lead.grade).unwrap_or(Grade::E),
+            finish.opt_out,
+            finish.cdr.ended_at,
+        )
     }
 }
 
