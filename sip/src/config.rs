@@ -3,6 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Which digest algorithms a challenge offers. Answers in either are always taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DigestOffer {
+    /// MD5 alone.
+    Md5,
+    /// SHA-256, then MD5, in the order of RFC 8760 §2.4.
+    Both,
+    /// Both to peers whose User-Agent begins with one of these, MD5 alone to the rest. RFC 7616 §3.7 has clients skip what
+    /// they do not know; many give up instead (SIPp 3.6, baresip 1.0 do).
+    BothTo(Vec<String>),
+}
+
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Fixed at installation: the stored HA1 depend on it.
@@ -10,6 +22,7 @@ pub struct Config {
     pub user_agent: String,
     /// What stands in Via and Contact.
     pub advertised: SocketAddr,
+    pub digests: DigestOffer,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     pub min_expires: Duration,
@@ -40,6 +53,7 @@ impl Config {
             realm: realm.to_owned(),
             user_agent: "Huying".to_owned(),
             advertised,
+            digests: DigestOffer::BothTo(vec!["Huying".to_owned()]),
             nonce_lifetime: Duration::from_secs(300),
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(7200),

@@ -29,7 +29,7 @@ pub mod uri;
 pub mod write;
 
 pub use account::{Account, Accounts, Credentials, Secret};
-pub use config::Config;
+pub use config::{Config, DigestOffer};
 pub use endpoint::Endpoint;
 pub use event::{Authenticated, Event, Incoming, InviteId, RegistrationId, RejectReason};
 pub use flow::{Flow, Transmit, Transport};

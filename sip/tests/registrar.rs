@@ -5,7 +5,10 @@ mod network;
 use model::{Mono, Now, Wall};
 use network::{Book, REALM, address, credentials, uri};
 use sip::digest::{Algorithm, Qop, Question};
-use sip::{Config, Credentials, Endpoint, Event, Flow, Message, Name, Registration, RejectReason};
+use sip::{
+    Config, Credentials, DigestOffer, Endpoint, Event, Flow, Message, Name, Registration,
+    RejectReason,
+};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -50,6 +53,7 @@ impl Desk {
     }
     fn with(adjust: impl Fn(&mut Config)) -> Desk {
         let mut config = Config::new(REALM, address(1));
+        config.digests = DigestOffer::Both;
         adjust(&mut config);
         Desk {
             endpoint: Endpoint::new(config, [5; 32]),
@@ -634,4 +638,26 @@ fn rough_registrations_hold() {
             "seed {seed}"
         );
     }
+}
+
+#[test]
+fn who_may_not_know_sha_256_is_asked_in_md5_alone() {
+    let asked = |agents: &[&str]| {
+        let agents = agents.iter().map(|a| (*a).to_owned()).collect();
+        let mut desk = Desk::with(|c| c.digests = DigestOffer::BothTo(Vec::clone(&agents)));
+        let a = ask(&["<sip:1001@192.0.2.9>"], 1);
+        let text = desk.text(&a, 1, "");
+        let (_, challenge) = desk.send(a.from, &text).unwrap();
+        let lines = challenge.all(Name::WwwAuthenticate).count();
+        assert_eq!(
+            challenge
+                .all(Name::WwwAuthenticate)
+                .last()
+                .map(|v| v.windows(3).any(|w| w == b"MD5")),
+            Some(true)
+        );
+        lines
+    };
+    assert_eq!(asked(&["Huying"]), 1);
+    assert_eq!(asked(&["Huying", "Test/"]), 2);
 }

@@ -4,6 +4,7 @@
 use super::Endpoint;
 use crate::account::Accounts;
 use crate::auth::Verdict;
+use crate::config::DigestOffer;
 use crate::event::{Authenticated, RejectReason};
 use crate::flow::Flow;
 use crate::message::{Essentials, Fault, Message, Method, Name};
@@ -214,8 +215,15 @@ impl Endpoint {
             w.block(&head).block(lines);
             w.finish()
         };
-        let mut bytes = write(&self.auth.challenge(now.wall, &realm, proxy, stale, true));
-        if bytes.len() > 2 * message.len() {
+        let both = match &self.layer.config.digests {
+            DigestOffer::Md5 => false,
+            DigestOffer::Both => true,
+            DigestOffer::BothTo(agents) => message
+                .first(Name::UserAgent)
+                .is_some_and(|agent| agents.iter().any(|a| agent.starts_with(a.as_bytes()))),
+        };
+        let mut bytes = write(&self.auth.challenge(now.wall, &realm, proxy, stale, both));
+        if both && bytes.len() > 2 * message.len() {
             bytes = write(&self.auth.challenge(now.wall, &realm, proxy, stale, false));
         }
         self.layer.send(response_flow(flow, e), bytes);
