@@ -177,6 +177,8 @@ impl Calls {
             uas::trying(layer, message, essentials, flow),
         );
         usage.dialog.refresh(message);
+        // A device that moved, or whose translation did, says so with this request.
+        usage.dialog.flow = back;
         let exchange = Exchange::Theirs {
             server,
             head,
