@@ -292,3 +292,18 @@ fn the_callee_who_hangs_up_before_the_ack_waits_for_it() {
     assert_eq!(net.story(1), ["Incoming", "Ended local"]);
     assert_eq!(net.story(0), ["Progress 180", "Answered", "Ended"]);
 }
+
+#[test]
+fn a_peer_known_by_address_calls_without_a_challenge() {
+    let mut net = Network::new(9, 2);
+    net.keep_wire = true;
+    net.nodes[1].manner = answering();
+    net.nodes[1].book.trust(network::address(1));
+    let id = net.call(0, 1);
+    net.later(5000, 0, id, Act::HangUp);
+    net.run_out();
+    assert_eq!(net.sent(0), ["INVITE", "ACK", "BYE"]);
+    assert!(
+        matches!(&net.nodes[1].log[0].1, Event::Incoming(i) if i.account.username == "1001.acme")
+    );
+}

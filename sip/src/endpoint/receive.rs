@@ -316,14 +316,14 @@ impl Endpoint {
         ) else {
             return self.stateless(flow, message, e, 400, &[]);
         };
+        // Before authentication: a forked request carries the same nonce count on every path.
+        if self.calls.is_merged(&self.layer, e) {
+            return self.stateless(flow, message, e, 482, &[]);
+        }
         let method = message.method_token();
         let account = match accounts.trusted(flow) {
             Some(account) => account,
             None => {
-                // Before authentication: a forked request carries the same nonce count on every path.
-                if self.calls.is_merged(&self.layer, e) {
-                    return self.stateless(flow, message, e, 482, &[]);
-                }
                 let realm = self.layer.config.realm.clone();
                 let credentials = message
                     .all(Name::ProxyAuthorization)
