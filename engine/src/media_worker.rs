@@ -24,8 +24,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Larger than any RTP packet of ours; longer datagrams are cut and then refused.
 const PACKET: usize = 1600;
 const COMMANDS: usize = 16_384;
-/// Sockets drained per look; a level-triggered epoll tells the rest at the next.
+/// Sockets drained per round; a level-triggered epoll tells the rest at the next.
 const READY: usize = 512;
+/// Packets of one leg taken at one look at most: enough to catch up after a stall.
+const ROUNDS: usize = 8;
 
 pub(crate) enum WorkerCommand {
     Open { leg: LegId, socket: UdpSocket, start: Command },
@@ -190,20 +192,29 @@ impl Thread {
         }
     }
 
+    /// Takes what is ready, one packet a socket and round, so that a burst on one leg does not hold up the others.
     fn drain(&mut self, ready: &mut [MaybeUninit<epoll::Event>], packet: &mut [u8]) {
+        for _ in 0..ROUNDS {
+            if !self.round(ready, packet) {
+                break;
+            }
+        }
+    }
+
+    /// False when nothing was ready.
+    fn round(&mut self, ready: &mut [MaybeUninit<epoll::Event>], packet: &mut [u8]) -> bool {
         let epoll = self.shell.epoll.as_fd();
         let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
         let events = match epoll::wait(epoll, &mut *ready, Some(&now)) {
             Ok((events, _)) => events,
             Err(error) => {
                 error!(%error, "epoll");
-                return;
+                return false;
             }
         };
         let mono = self.clock.mono();
         for event in events.iter() {
             let leg = LegId(event.data.u64());
-            // A second packet of the same leg is rare in 2 ms; the next look takes it.
             let Some(socket) = self.shell.sockets.get(&leg) else { continue };
             match socket.udp.recv_from(packet) {
                 Ok((length, from)) => {
@@ -214,6 +225,7 @@ impl Thread {
                 Err(error) => debug!(%error, leg = leg.0, "rtp receive"),
             }
         }
+        !events.is_empty()
     }
 
     fn command(&mut self, command: WorkerCommand) {
