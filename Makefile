@@ -1,42 +1,47 @@
 # Huying. `make demo` runs the main job, `make test` runs every test; both install what they need first.
-# Needs: a Rust toolchain, a Debian-like system. Everything else is fetched.
+# Needs: a Rust toolchain and a Debian-like system. Everything else is fetched.
 
 CARGO ?= cargo
-MODEL := data/models/ggml-base-q8_0.bin
-# What the build, the demo and the tests need from the distribution.
+# What the build, the model and the tests need from the distribution.
 BUILD_PACKAGES := cmake g++ make pkg-config python3 python3-pip npm
 TEST_PACKAGES := sip-tester baresip-core
-export HUYING_MODEL := $(CURDIR)/$(MODEL)
+MODEL := base-q8_0
+export HUYING_MODEL := $(CURDIR)/data/models/ggml-$(MODEL).bin
 
-.PHONY: demo serve test bench fmt check model packages test-packages
+.PHONY: demo serve test check bench fmt packages test-packages advisories
 
 demo: packages
 	$(CARGO) build --release
-	./target/release/huying models pull base-q8_0
-	./target/release/huying demo
+	./target/release/huying models pull $(MODEL)
+	HUYING_MODEL=$(MODEL) ./target/release/huying demo
 
 serve: packages
-	$(CARGO) run --release -- serve
+	HUYING_MODEL=$(MODEL) $(CARGO) run --release -- serve
 
-test: test-packages check model
-	$(CARGO) test --workspace --no-fail-fast
+# One build for the binary, the tests and the benches: the same features everywhere, so nothing is compiled twice.
+test: test-packages check
+	$(CARGO) build --workspace --all-targets
+	./target/debug/huying models pull $(MODEL)
+	$(CARGO) test --workspace --all-targets --no-fail-fast
 
 check: packages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-model: packages
-	$(CARGO) run --quiet -- models pull base-q8_0
-
 bench: packages
 	$(CARGO) build --release
-	./target/release/huying models pull base-q8_0
-	./target/release/huying bench sip
-	./target/release/huying bench media
-	./target/release/huying bench speech fixtures/audio/callees
+	./target/release/huying models pull $(MODEL)
+	HUYING_MODEL=$(MODEL) ./target/release/huying bench sip
+	HUYING_MODEL=$(MODEL) ./target/release/huying bench media
+	HUYING_MODEL=$(MODEL) ./target/release/huying bench speech fixtures/audio/callees
 
 fmt:
 	$(CARGO) fmt --all
+
+# Known vulnerabilities in what we depend on. Needs to reach the advisory database, which `make test` does not.
+advisories:
+	$(CARGO) install --locked cargo-audit
+	$(CARGO) audit
 
 packages:
 	@./scripts/packages $(BUILD_PACKAGES)
