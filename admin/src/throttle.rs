@@ -61,6 +61,10 @@ impl Throttle {
     pub fn succeeded(&self, source: Option<IpAddr>, account: &str) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.remove(&(source, account.to_owned()));
+        // Its try was counted before it was judged.
+        if let Some(failures) = known.get_mut(&(source, String::new())) {
+            failures.count = failures.count.saturating_sub(1);
+        }
     }
 }
 

@@ -99,6 +99,7 @@ async fn pump(
 ) {
     let mut look = tokio::time::interval(LOOK_AGAIN);
     look.tick().await;
+    let mut looked = state.now();
     // Told at once, so that a reader knows from when on it misses nothing.
     if sender
         .send(Ok(Event::default().comment("listening")))
@@ -121,9 +122,17 @@ async fn pump(
                     Ok(notice) => notice,
                     Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
                 };
-                if notice.tenant == caller.tenant()
-                    && wanted.has(notice.kind)
-                    && sender.try_send(Ok(event(&notice))).is_err()
+                if notice.tenant != caller.tenant() || !wanted.has(notice.kind) {
+                    continue;
+                }
+                // A busy stream keeps no timer waiting, a quiet one has the timer.
+                if state.now().since(looked) >= LOOK_AGAIN {
+                    looked = state.now();
+                    if !caller.still(&state, "events:read").await {
+                        return;
+                    }
+                }
+                if sender.try_send(Ok(event(&notice))).is_err()
                 {
                     return;
                 }

@@ -12,6 +12,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use model::CampaignId;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use store::leads::{Duplicates, NewLead};
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
@@ -29,7 +30,7 @@ pub struct ImportForm {
     /// .xlsx
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
-    /// 批次; made from the time when absent.
+    /// 批次, for rows whose own 批次 column is empty; made from the time when absent.
     batch: Option<String>,
     /// Into this campaign's list.
     campaign_id: Option<String>,
@@ -126,33 +127,40 @@ pub async fn create(
             detail: bad.detail,
         })
         .collect();
-    let (numbers, leads): (Vec<u32>, Vec<NewLead>) = good
-        .into_iter()
-        .map(|row| {
-            (
-                row.row,
-                NewLead {
-                    number: row.number,
-                    name: row.name,
-                    custom: row.custom,
-                },
-            )
-        })
-        .unzip();
-    let total = (leads.len() + rejections.len()) as u64;
-    let imported = state
-        .store
-        .import_leads(&caller.scope, campaign, &batch, &leads, duplicates, now)
-        .await?;
-    for position in imported.duplicates {
-        let row = numbers.get(position).copied().unwrap_or_default();
-        let detail = "the number is there already".to_owned();
-        rejections.push(Rejection {
-            row,
-            column: "phone".into(),
-            code: "duplicate",
-            detail,
+    let total = (good.len() + rejections.len()) as u64;
+    // One batch for the whole sheet, or the batch each row names.
+    let mut batches: BTreeMap<String, (Vec<u32>, Vec<NewLead>)> = BTreeMap::new();
+    for row in good {
+        let of = row
+            .batch
+            .filter(|own| !own.is_empty())
+            .unwrap_or_else(|| batch.clone());
+        let (numbers, leads) = batches.entry(of).or_default();
+        numbers.push(row.row);
+        leads.push(NewLead {
+            number: row.number,
+            name: row.name,
+            custom: row.custom,
         });
+    }
+    let (mut inserted, mut updated) = (0, 0);
+    for (batch, (numbers, leads)) in &batches {
+        let imported = state
+            .store
+            .import_leads(&caller.scope, campaign, batch, leads, duplicates, now)
+            .await?;
+        inserted += imported.inserted;
+        updated += imported.updated;
+        for position in imported.duplicates {
+            let row = numbers.get(position).copied().unwrap_or_default();
+            let detail = "the number is there already".to_owned();
+            rejections.push(Rejection {
+                row,
+                column: "phone".into(),
+                code: "duplicate",
+                detail,
+            });
+        }
     }
     rejections.sort_by_key(|rejection| rejection.row);
     let rejected = rejections.len() as u64;
@@ -160,8 +168,8 @@ pub async fn create(
     Ok(Json(ImportReport {
         batch,
         rows: total,
-        inserted: imported.inserted,
-        updated: imported.updated,
+        inserted,
+        updated,
         rejected,
         rejections,
     }))
