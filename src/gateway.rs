@@ -382,7 +382,7 @@ impl Shell {
                         match media::sdp::answer(&call.offer, &call.params) {
                             Ok((body, negotiated)) => {
                                 let connect =
-                                    Command::Connect { leg: call.leg, negotiated, latch: false };
+                                    Command::Connect { leg: call.leg, negotiated, latch: None };
                                 self.media.command(now.mono, connect, &mut self.results);
                                 self.sip.answer(now, call.invite, body);
                             }

@@ -57,7 +57,7 @@ fn open(worker: &mut Worker, leg: LegId, codec: Codec) {
         Command::Connect {
             leg,
             negotiated,
-            latch: false,
+            latch: None,
         },
         &mut Sink,
     );

@@ -10,7 +10,7 @@ use crate::sdp::Negotiated;
 use crate::worker::{Event, Frame, Out};
 use crate::{Codec, FRAME, Pcm};
 use model::{LegId, LegStats, Mono};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Packets in a row a learnt source must send before it is believed.
@@ -78,6 +78,8 @@ pub(crate) enum Source {
     Learning {
         address: SocketAddr,
         known: Option<SocketAddr>,
+        /// Where the signalling comes from: nobody else may prove himself.
+        only: IpAddr,
         candidate: Option<Candidate>,
     },
 }
@@ -102,14 +104,14 @@ pub(crate) enum Admission {
 
 impl Source {
     /// `before`: what was heard until now, when this is a re-INVITE.
-    pub fn new(address: SocketAddr, latch: bool, before: Option<&Source>) -> Source {
+    pub fn new(address: SocketAddr, latch: Option<IpAddr>, before: Option<&Source>) -> Source {
         let address = canonical(address);
-        if !latch {
+        let Some(only) = latch else {
             return Source::Fixed {
                 address,
                 heard: false,
             };
-        }
+        };
         let known = match before {
             Some(Source::Fixed {
                 address,
@@ -121,6 +123,7 @@ impl Source {
         Source::Learning {
             address,
             known,
+            only: only.to_canonical(),
             candidate: None,
         }
     }
@@ -154,6 +157,7 @@ impl Source {
                 };
                 Admission::Locked(from)
             }
+            Source::Learning { only, .. } if *only != from.ip() => Admission::Stranger,
             Source::Learning { candidate, .. } => {
                 let fresh = Candidate {
                     address: from,

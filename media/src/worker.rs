@@ -13,7 +13,7 @@ use crate::sdp::{Direction, Negotiated};
 use crate::wheel::{SLOTS, Wheel, slot_of};
 use model::{LegId, LegStats, Mono};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 mod interface;
@@ -263,7 +263,7 @@ impl Worker {
             .reserve(self.legs.len().saturating_sub(self.relaxed.len()));
     }
 
-    fn connect(&mut self, now: Mono, leg: LegId, negotiated: Negotiated, latch: bool) {
+    fn connect(&mut self, now: Mono, leg: LegId, negotiated: Negotiated, latch: Option<IpAddr>) {
         let Some(&place) = self.places.get(&leg) else {
             return;
         };

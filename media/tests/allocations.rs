@@ -66,7 +66,7 @@ fn bridged() -> (Worker, Count) {
             Command::Connect {
                 leg,
                 negotiated,
-                latch: false,
+                latch: None,
             },
             &mut out,
         );

@@ -341,7 +341,8 @@ impl Core {
     fn set_media(&mut self, world: &mut World, id: LegId, negotiated: Negotiated) {
         let worker = self.worker;
         let Some(leg) = self.leg_mut(id) else { return };
-        let latch = negotiated.remote.ip() != leg.signalling;
+        let signalling = leg.signalling;
+        let latch = (negotiated.remote.ip() != signalling).then_some(signalling);
         leg.negotiated = Some(negotiated.clone());
         world.media(
             worker,

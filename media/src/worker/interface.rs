@@ -5,7 +5,7 @@ use crate::jitter::JitterConfig;
 use crate::prompt::Prompt;
 use crate::sdp::Negotiated;
 use model::{LegId, LegStats, PlayId};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +18,12 @@ pub enum Command {
         sequence: u16,
         timestamp: u32,
     },
-    /// Media may flow. Again after a re-INVITE. `latch`: signalling and SDP addresses differ, so learn the source.
+    /// Media may flow. Again after a re-INVITE. `latch`: signalling and SDP addresses differ, so learn the
+    /// source, but only one on this address, where the signalling comes from.
     Connect {
         leg: LegId,
         negotiated: Negotiated,
-        latch: bool,
+        latch: Option<IpAddr>,
     },
     /// Plays after what is already playing or waiting on this leg (`Stop` the old one to cut in). On a bridged leg it is
     /// heard instead of the other party; on hold it plays on unheard. Waits for `Connect` where that is still to come.

@@ -142,7 +142,7 @@ fn a_bridge_to_a_leg_not_answered_yet_begins_with_its_answer() {
     stage.command(Command::Connect {
         leg: BO,
         negotiated: negotiated(BO, Codec::Pcma),
-        latch: false,
+        latch: None,
     });
     assert_eq!(stage.worker.framed(), 0);
 }
@@ -158,7 +158,7 @@ fn nothing_is_forwarded_to_a_leg_that_holds() {
     stage.command(Command::Connect {
         leg: BO,
         negotiated: held,
-        latch: false,
+        latch: None,
     });
     let before = stage.phone(BO).got.len();
     stage.pass(500);

@@ -55,7 +55,7 @@ fn forwarded_keys_keep_their_shape_under_the_other_side_s_payload_type() {
     stage.command(Command::Connect {
         leg: BO,
         negotiated: other,
-        latch: false,
+        latch: None,
     });
     stage.command(Command::Bridge { a: ANA, b: BO });
     press(&mut stage, ANA, '7');
@@ -94,7 +94,7 @@ fn a_side_without_events_hears_the_tone_and_forwarding_resumes() {
     stage.command(Command::Connect {
         leg: BO,
         negotiated: plain,
-        latch: false,
+        latch: None,
     });
     stage.command(Command::Bridge { a: ANA, b: BO });
     press(&mut stage, ANA, '6');

@@ -117,7 +117,7 @@ fn a_play_asked_for_before_the_answer_begins_with_it() {
     stage.command(Command::Connect {
         leg: ANA,
         negotiated: negotiated(ANA, Codec::Pcma),
-        latch: false,
+        latch: None,
     });
     stage.pass(20);
     assert_eq!(
@@ -198,7 +198,7 @@ fn on_hold_nothing_is_sent_but_the_recording_s_clock_runs_on() {
     stage.command(Command::Connect {
         leg: ANA,
         negotiated: held,
-        latch: false,
+        latch: None,
     });
     let before = stage.log.sent.len();
     stage.pass(1000);
@@ -206,7 +206,7 @@ fn on_hold_nothing_is_sent_but_the_recording_s_clock_runs_on() {
     stage.command(Command::Connect {
         leg: ANA,
         negotiated: negotiated(ANA, Codec::Pcma),
-        latch: false,
+        latch: None,
     });
     stage.pass(200);
     let (_, left, _) = stage.recording(ANA);
@@ -257,7 +257,7 @@ fn a_leg_that_falls_silent_is_named_once_and_again_after_it_spoke() {
     stage.command(Command::Connect {
         leg: ANA,
         negotiated: held,
-        latch: false,
+        latch: None,
     });
     stage.pass(30_000);
     assert_eq!(silent(&stage), 2, "a far end that holds owes us nothing");

@@ -16,7 +16,7 @@ fn latching(stage: &mut Stage) {
     stage.command(Command::Connect {
         leg: ANA,
         negotiated: negotiated(ANA, Codec::Pcma),
-        latch: true,
+        latch: Some(behind_nat().ip()),
     });
     stage.phones.insert(ANA, Phone::new(ANA, Codec::Pcma));
     stage.phone(ANA).from = behind_nat();
@@ -98,12 +98,26 @@ fn one_packet_from_the_negotiated_address_ends_the_learning() {
 }
 
 #[test]
+fn a_stranger_who_is_first_is_not_learnt() {
+    let mut stage = Stage::new(1);
+    latching(&mut stage);
+    spray(&mut stage, stranger(), 100);
+    assert!(stage.log.events.is_empty());
+    stage.pass(100);
+    let remote = behind_nat();
+    assert_eq!(
+        stage.log.events,
+        [Event::SourceLocked { leg: ANA, remote }]
+    );
+}
+
+#[test]
 fn scattered_packets_prove_nothing() {
     let mut stage = Stage::new(1);
     latching(&mut stage);
     stage.phones.clear();
     for n in 0..200u16 {
-        let from = SocketAddr::new(stranger().ip(), 10_000 + n);
+        let from = SocketAddr::new(behind_nat().ip(), 10_000 + n);
         spray(&mut stage, from, 3);
     }
     assert!(stage.log.events.is_empty());
@@ -119,7 +133,7 @@ fn after_a_re_invite_the_old_source_goes_on_and_a_new_one_may_prove_itself() {
     stage.command(Command::Connect {
         leg: ANA,
         negotiated: negotiated(ANA, Codec::Pcma),
-        latch: true,
+        latch: Some(behind_nat().ip()),
     });
     let moved: SocketAddr = "198.51.100.5:32000".parse().unwrap();
     stage.phone(ANA).from = moved;

@@ -205,7 +205,7 @@ impl Stage {
         self.command(Command::Connect {
             leg,
             negotiated: negotiated(leg, codec),
-            latch: false,
+            latch: None,
         });
         let mut phone = Phone::new(leg, codec);
         // A phone that joins later begins its clock then.
