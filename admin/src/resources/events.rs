@@ -113,6 +113,7 @@ async fn pump(
             () = state.closing.cancelled() => return,
             () = sender.closed() => return,
             _ = look.tick() => {
+                looked = state.now();
                 if !caller.still(&state, "events:read").await {
                     return;
                 }

@@ -132,7 +132,13 @@ pub async fn upload(
     keep(&state.config.prompts, &prompt.file, &wav)
         .await
         .map_err(Problem::internal)?;
-    state.store.add_prompt(&caller.scope, &prompt).await?;
+    if let Err(error) = state.store.add_prompt(&caller.scope, &prompt).await {
+        // Nobody knows the file: it goes again.
+        tokio::fs::remove_file(state.config.prompts.join(&prompt.file))
+            .await
+            .ok();
+        return Err(error.into());
+    }
     if let Some(key) = key {
         template.set_prompt(&key, Some(prompt_id));
         save(&state, &caller, &head, &template).await?;

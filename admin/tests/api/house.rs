@@ -35,6 +35,8 @@ pub struct House {
     pub engine: Arc<Mutex<FakeEngine>>,
     pub events: broadcast::Sender<Arc<Notice>>,
     pub folder: TempDir,
+    /// Stops the server and its streams.
+    pub closing: CancellationToken,
     clock: Arc<AtomicI64>,
     /// The first administrator's, who is the platform's too.
     pub root: String,
@@ -99,13 +101,14 @@ impl House {
         let hands = clock.clone();
         let mut config = Config::new(folder.path(), "http://127.0.0.1:8080", "huying");
         config.upload_limit = 2 * 1024 * 1024;
+        let closing = CancellationToken::new();
         let state = AdminState::new(
             store.clone(),
             platform.clone(),
             handle,
             config,
             move || Wall::from_millis(hands.load(Ordering::Relaxed)),
-            CancellationToken::new(),
+            closing.clone(),
         );
         House {
             router: admin::router(state),
@@ -114,6 +117,7 @@ impl House {
             engine,
             events,
             folder,
+            closing,
             clock,
             root: String::new(),
             tenant: TenantId(uuid::Uuid::nil()),

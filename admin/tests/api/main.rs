@@ -8,5 +8,6 @@ mod events;
 mod house;
 mod leads;
 mod problems;
+mod server;
 mod templates;
 mod tenancy;
