@@ -79,7 +79,10 @@ impl Store {
             .await?;
         Ok(Why {
             lead: row,
-            decisions: decisions.iter().map(read_decision).collect::<Result<_, _>>()?,
+            decisions: decisions
+                .iter()
+                .map(read_decision)
+                .collect::<Result<_, _>>()?,
             attempts: attempts.iter().map(read).collect::<Result<_, _>>()?,
         })
     }
@@ -101,7 +104,11 @@ impl From<StoreError> for NotBegun {
 }
 
 /// Writes the attempt, moves its lead to `dialling` and reserves its money: all of it or nothing.
-pub(crate) async fn begin(tx: &mut Tx, scope: &Scope, begin: &Begin) -> Result<Option<Reservation>, NotBegun> {
+pub(crate) async fn begin(
+    tx: &mut Tx,
+    scope: &Scope,
+    begin: &Begin,
+) -> Result<Option<Reservation>, NotBegun> {
     let there = sql("SELECT * FROM attempts WHERE tenant_id = $1 AND call_id = $2")
         .bind(scope.tenant())
         .bind(begin.call)
@@ -111,7 +118,10 @@ pub(crate) async fn begin(tx: &mut Tx, scope: &Scope, begin: &Begin) -> Result<O
         // The commit of an earlier try was not lost after all.
         let amount: Money = row.get("reserved")?;
         let covers = Duration::from_millis(row.get("covers_ms")?);
-        return Ok(begin.reserve.as_ref().map(|_| Reservation { amount, covers }));
+        return Ok(begin
+            .reserve
+            .as_ref()
+            .map(|_| Reservation { amount, covers }));
     }
     if let Some(lead) = begin.lead {
         take_lead(tx, scope, begin, lead).await?;
@@ -127,8 +137,13 @@ pub(crate) async fn begin(tx: &mut Tx, scope: &Scope, begin: &Begin) -> Result<O
             Some(quoted)
         }
     };
-    let covers = reservation.as_ref().map_or(0, |reservation| reservation.covers.as_millis() as u64);
-    let rate: Option<String> = begin.reserve.as_ref().and_then(|reserve| serde_json::to_string(&reserve.rate).ok());
+    let covers = reservation
+        .as_ref()
+        .map_or(0, |reservation| reservation.covers.as_millis() as u64);
+    let rate: Option<String> = begin
+        .reserve
+        .as_ref()
+        .and_then(|reserve| serde_json::to_string(&reserve.rate).ok());
     let written = sql(
         "INSERT INTO attempts (tenant_id, call_id, direction, campaign_id, lead_id, number, caller, trunk_id, extension_id, \
          state, begun_at, seen_at, reserved, covers_ms, rate) \
@@ -170,7 +185,12 @@ pub(crate) async fn begin(tx: &mut Tx, scope: &Scope, begin: &Begin) -> Result<O
 }
 
 /// The lead must still be claimed, and its number on no list: an opt-out may have come since the gate was asked.
-async fn take_lead(tx: &mut Tx, scope: &Scope, begin: &Begin, lead: LeadId) -> Result<(), NotBegun> {
+async fn take_lead(
+    tx: &mut Tx,
+    scope: &Scope,
+    begin: &Begin,
+    lead: LeadId,
+) -> Result<(), NotBegun> {
     let taken = sql(
         "UPDATE leads SET state = 'dialling', call_id = $3, last_call_id = $3, claimed_at = NULL, due_at = NULL, updated_at = $4, \
          caller_number_id = COALESCE(caller_number_id, (SELECT c.id FROM caller_numbers AS c \
@@ -191,19 +211,30 @@ async fn take_lead(tx: &mut Tx, scope: &Scope, begin: &Begin, lead: LeadId) -> R
     .bind(begin.campaign)
     .run(tx)
     .await?;
-    if taken == 0 { Err(NotBegun::Refused(BeginRefused::LeadGone)) } else { Ok(()) }
+    if taken == 0 {
+        Err(NotBegun::Refused(BeginRefused::LeadGone))
+    } else {
+        Ok(())
+    }
 }
 
-pub(crate) async fn answered(tx: &mut Tx, scope: &Scope, call: CallId, at: Wall) -> Result<(), StoreError> {
+pub(crate) async fn answered(
+    tx: &mut Tx,
+    scope: &Scope,
+    call: CallId,
+    at: Wall,
+) -> Result<(), StoreError> {
     // A call that needed no attempt (inside, inbound) has no row, and that is fine.
-    sql("UPDATE attempts SET answered_at = COALESCE(answered_at, $3), seen_at = $3 \
-         WHERE tenant_id = $1 AND call_id = $2 AND state = 'open'")
-        .bind(scope.tenant())
-        .bind(call)
-        .bind(at)
-        .run(tx)
-        .await
-        .map(drop)
+    sql(
+        "UPDATE attempts SET answered_at = COALESCE(answered_at, $3), seen_at = $3 \
+         WHERE tenant_id = $1 AND call_id = $2 AND state = 'open'",
+    )
+    .bind(scope.tenant())
+    .bind(call)
+    .bind(at)
+    .run(tx)
+    .await
+    .map(drop)
 }
 
 /// Writes the verdict and where it leaves the lead. Only a claimed lead moves.
@@ -223,7 +254,11 @@ pub(crate) async fn denied(tx: &mut Tx, scope: &Scope, denied: &Denied) -> Resul
 }
 
 /// Claimed but not dialled: waits again, due when it was.
-pub(crate) async fn unclaim(tx: &mut Tx, scope: &Scope, leads: &[LeadId]) -> Result<(), StoreError> {
+pub(crate) async fn unclaim(
+    tx: &mut Tx,
+    scope: &Scope,
+    leads: &[LeadId],
+) -> Result<(), StoreError> {
     sql("UPDATE leads SET state = 'queued', claimed_at = NULL WHERE tenant_id = $1 AND state = 'claimed'")
         .bind(scope.tenant())
         .among("AND id", leads.iter().copied())
@@ -269,7 +304,15 @@ pub(crate) async fn place_lead(
     // A refused attempt finds its lead still claimed.
     match call {
         None => place.then("AND state = 'claimed'").run(tx).await,
-        Some(call) => place.and("AND (state = 'claimed' OR (state = 'dialling' AND call_id = ?))", call).run(tx).await,
+        Some(call) => {
+            place
+                .and(
+                    "AND (state = 'claimed' OR (state = 'dialling' AND call_id = ?))",
+                    call,
+                )
+                .run(tx)
+                .await
+        }
     }
 }
 
@@ -283,7 +326,11 @@ struct Verdict<'a> {
 }
 
 async fn decide(tx: &mut Tx, scope: &Scope, verdict: &Verdict<'_>) -> Result<(), StoreError> {
-    let (rule, next, detail) = verdict.denied.map_or(("", None, ""), |(rule, next, detail)| (rule.code(), next, detail));
+    let (rule, next, detail) = verdict
+        .denied
+        .map_or(("", None, ""), |(rule, next, detail)| {
+            (rule.code(), next, detail)
+        });
     sql("INSERT INTO decisions (tenant_id, id, campaign_id, lead_id, call_id, number, at, allowed, rule, next_at, detail) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
         .bind(scope.tenant())
@@ -342,7 +389,11 @@ pub(crate) async fn close(
     grade: Option<Grade>,
     refused: bool,
 ) -> Result<(), StoreError> {
-    let state = if cdr.disposition == Disposition::Interrupted { "interrupted" } else { "finished" };
+    let state = if cdr.disposition == Disposition::Interrupted {
+        "interrupted"
+    } else {
+        "finished"
+    };
     sql("UPDATE attempts SET state = $3, answered_at = $4, ended_at = $5, disposition = $6, grade = $7, refused = $8 \
          WHERE tenant_id = $1 AND call_id = $2")
         .bind(scope.tenant())

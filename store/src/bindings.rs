@@ -10,7 +10,11 @@ use std::net::SocketAddr;
 
 impl Store {
     /// Of all tenants that are not banned, those that have not run out. What cannot be read is left out.
-    pub async fn bindings(&self, _platform: &Platform, now: Wall) -> Result<Vec<Binding>, StoreError> {
+    pub async fn bindings(
+        &self,
+        _platform: &Platform,
+        now: Wall,
+    ) -> Result<Vec<Binding>, StoreError> {
         let rows = sql(
             "SELECT b.* FROM bindings AS b JOIN tenants AS t ON t.id = b.tenant_id \
              WHERE t.state = 'active' AND b.expires_at > $1",
@@ -18,13 +22,19 @@ impl Store {
         .bind(now)
         .all(&self.db)
         .await?;
-        Ok(rows.iter().filter_map(|row| read(row).ok().flatten()).collect())
+        Ok(rows
+            .iter()
+            .filter_map(|row| read(row).ok().flatten())
+            .collect())
     }
 
     /// Removes what has run out, and says how many.
     pub async fn prune_bindings(&self, _platform: &Platform, now: Wall) -> Result<u64, StoreError> {
         let mut tx = self.begin_bulk().await?;
-        let gone = sql("DELETE FROM bindings WHERE expires_at <= $1").bind(now).run(&mut tx).await?;
+        let gone = sql("DELETE FROM bindings WHERE expires_at <= $1")
+            .bind(now)
+            .run(&mut tx)
+            .await?;
         tx.commit().await?;
         Ok(gone)
     }
@@ -53,7 +63,12 @@ pub(crate) async fn bind(tx: &mut Tx, scope: &Scope, binding: &Binding) -> Resul
         .map(drop)
 }
 
-pub(crate) async fn unbind(tx: &mut Tx, scope: &Scope, aor: &str, contact: &str) -> Result<(), StoreError> {
+pub(crate) async fn unbind(
+    tx: &mut Tx,
+    scope: &Scope,
+    aor: &str,
+    contact: &str,
+) -> Result<(), StoreError> {
     sql("DELETE FROM bindings WHERE tenant_id = $1 AND aor = $2 AND contact = $3")
         .bind(scope.tenant())
         .bind(aor)
@@ -64,22 +79,37 @@ pub(crate) async fn unbind(tx: &mut Tx, scope: &Scope, aor: &str, contact: &str)
 }
 
 fn read(row: &Row) -> Result<Option<Binding>, StoreError> {
-    let address = |column| -> Result<Option<SocketAddr>, StoreError> { Ok(row.get::<String>(column)?.parse().ok()) };
+    let address = |column| -> Result<Option<SocketAddr>, StoreError> {
+        Ok(row.get::<String>(column)?.parse().ok())
+    };
     let contact: String = row.get("contact")?;
     let word: String = row.get("transport")?;
-    let transport = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss]
-        .into_iter()
-        .find(|transport| transport.via() == word);
-    let (Ok(contact), Some(transport), Some(local), Some(remote)) =
-        (Uri::parse(&contact), transport, address("local")?, address("remote")?)
-    else {
+    let transport = [
+        Transport::Udp,
+        Transport::Tcp,
+        Transport::Tls,
+        Transport::Ws,
+        Transport::Wss,
+    ]
+    .into_iter()
+    .find(|transport| transport.via() == word);
+    let (Ok(contact), Some(transport), Some(local), Some(remote)) = (
+        Uri::parse(&contact),
+        transport,
+        address("local")?,
+        address("remote")?,
+    ) else {
         return Ok(None);
     };
     Ok(Some(Binding {
         aor: row.get("aor")?,
         username: row.get("username")?,
         contact,
-        flow: Flow { transport, local, remote },
+        flow: Flow {
+            transport,
+            local,
+            remote,
+        },
         expires_at: row.get("expires_at")?,
         q: row.get("q")?,
         user_agent: row.get("user_agent")?,

@@ -102,12 +102,14 @@ impl Store {
         if let Some(cursor) = cursor {
             let (at, id) = cursor::moment(cursor)?;
             list = match order {
-                CallOrder::NewestFirst => {
-                    list.and("AND (c.started_at < ?", at).and("OR (c.started_at = ?", at).and("AND c.id < ?))", id)
-                }
-                CallOrder::OldestFirst => {
-                    list.and("AND (c.started_at > ?", at).and("OR (c.started_at = ?", at).and("AND c.id > ?))", id)
-                }
+                CallOrder::NewestFirst => list
+                    .and("AND (c.started_at < ?", at)
+                    .and("OR (c.started_at = ?", at)
+                    .and("AND c.id < ?))", id),
+                CallOrder::OldestFirst => list
+                    .and("AND (c.started_at > ?", at)
+                    .and("OR (c.started_at = ?", at)
+                    .and("AND c.id > ?))", id),
             };
         }
         list = match order {
@@ -116,15 +118,23 @@ impl Store {
         };
         let rows = list.and("LIMIT ?", limit + 1).all(&self.db).await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |row| cursor::of_moment(row.cdr.started_at, row.cdr.id.0)))
+        Ok(Page::cut(rows, limit, |row| {
+            cursor::of_moment(row.cdr.started_at, row.cdr.id.0)
+        }))
     }
 
-    pub async fn call_totals(&self, scope: &Scope, filter: &CallFilter) -> Result<CallTotals, StoreError> {
+    pub async fn call_totals(
+        &self,
+        scope: &Scope,
+        filter: &CallFilter,
+    ) -> Result<CallTotals, StoreError> {
         let totals = sql(
             "SELECT COUNT(*) AS calls, COUNT(c.answered_at) AS answered, COALESCE(SUM(c.talk_ms), 0) AS talk_ms, \
              COALESCE(SUM(c.charge), 0) AS charge FROM calls AS c WHERE c.tenant_id = $1",
         );
-        let row = filtered(totals.bind(scope.tenant()), filter).one(&self.db).await?;
+        let row = filtered(totals.bind(scope.tenant()), filter)
+            .one(&self.db)
+            .await?;
         Ok(CallTotals {
             calls: row.get("calls")?,
             answered: row.get("answered")?,
@@ -135,21 +145,55 @@ impl Store {
 
     pub async fn call(&self, scope: &Scope, id: CallId) -> Result<CallPage, StoreError> {
         let of_call = |statement: Statement| statement.bind(scope.tenant()).bind(id);
-        let row = sql(ROWS).bind(scope.tenant()).and("AND c.id = ?", id).one(&self.db).await?;
-        let turns = of_call(sql("SELECT * FROM turns WHERE tenant_id = $1 AND call_id = $2 ORDER BY position"));
-        let grades =
-            of_call(sql("SELECT * FROM grades WHERE tenant_id = $1 AND call_id = $2 ORDER BY rules_version DESC"));
-        let events = of_call(sql("SELECT * FROM call_events WHERE tenant_id = $1 AND call_id = $2 ORDER BY seq"));
-        let attempt = of_call(sql("SELECT * FROM attempts WHERE tenant_id = $1 AND call_id = $2"));
-        let of_this = PostingFilter { call: Some(id), ..PostingFilter::default() };
+        let row = sql(ROWS)
+            .bind(scope.tenant())
+            .and("AND c.id = ?", id)
+            .one(&self.db)
+            .await?;
+        let turns = of_call(sql(
+            "SELECT * FROM turns WHERE tenant_id = $1 AND call_id = $2 ORDER BY position",
+        ));
+        let grades = of_call(sql(
+            "SELECT * FROM grades WHERE tenant_id = $1 AND call_id = $2 ORDER BY rules_version DESC",
+        ));
+        let events = of_call(sql(
+            "SELECT * FROM call_events WHERE tenant_id = $1 AND call_id = $2 ORDER BY seq",
+        ));
+        let attempt = of_call(sql(
+            "SELECT * FROM attempts WHERE tenant_id = $1 AND call_id = $2",
+        ));
+        let of_this = PostingFilter {
+            call: Some(id),
+            ..PostingFilter::default()
+        };
         let mut postings = self.postings(scope, &of_this, MAX_PAGE, None).await?.rows;
         postings.reverse();
         Ok(CallPage {
             call: read(&row)?,
-            turns: turns.all(&self.db).await?.iter().map(read_turn).collect::<Result<_, _>>()?,
-            grades: grades.all(&self.db).await?.iter().map(read_grade).collect::<Result<_, _>>()?,
-            events: events.all(&self.db).await?.iter().map(read_event).collect::<Result<_, _>>()?,
-            attempt: attempt.optional(&self.db).await?.as_ref().map(attempts::read).transpose()?,
+            turns: turns
+                .all(&self.db)
+                .await?
+                .iter()
+                .map(read_turn)
+                .collect::<Result<_, _>>()?,
+            grades: grades
+                .all(&self.db)
+                .await?
+                .iter()
+                .map(read_grade)
+                .collect::<Result<_, _>>()?,
+            events: events
+                .all(&self.db)
+                .await?
+                .iter()
+                .map(read_event)
+                .collect::<Result<_, _>>()?,
+            attempt: attempt
+                .optional(&self.db)
+                .await?
+                .as_ref()
+                .map(attempts::read)
+                .transpose()?,
             postings,
         })
     }
@@ -210,10 +254,16 @@ fn filtered(mut list: Statement, filter: &CallFilter) -> Statement {
         None => {}
     }
     if let Some(caller) = &filter.caller {
-        list = list.and("AND c.caller LIKE ? ESCAPE '!'", format!("%{}%", escaped(caller)));
+        list = list.and(
+            "AND c.caller LIKE ? ESCAPE '!'",
+            format!("%{}%", escaped(caller)),
+        );
     }
     if let Some(callee) = &filter.callee {
-        list = list.and("AND c.callee LIKE ? ESCAPE '!'", format!("%{}%", escaped(callee)));
+        list = list.and(
+            "AND c.callee LIKE ? ESCAPE '!'",
+            format!("%{}%", escaped(callee)),
+        );
     }
     list
 }
@@ -300,5 +350,10 @@ fn read_grade(row: &Row) -> Result<GradedAt, StoreError> {
 }
 
 fn read_event(row: &Row) -> Result<EventRow, StoreError> {
-    Ok(EventRow { seq: row.get("seq")?, at: row.get("at")?, kind: row.get("type")?, data: row.json("data")? })
+    Ok(EventRow {
+        seq: row.get("seq")?,
+        at: row.get("at")?,
+        kind: row.get("type")?,
+        data: row.json("data")?,
+    })
 }

@@ -44,7 +44,12 @@ pub struct PromptFile {
 impl Store {
     /// Adds a draft. Template (the tenant's own, or shared), trunk and caller number must be there: else `Reference`.
     /// `Conflict{name}` when the name is taken.
-    pub async fn add_campaign(&self, scope: &Scope, campaign: &Campaign, now: Wall) -> Result<(), StoreError> {
+    pub async fn add_campaign(
+        &self,
+        scope: &Scope,
+        campaign: &Campaign,
+        now: Wall,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         sql("INSERT INTO campaigns (tenant_id, id, name, state, template_id, trunk_id, caller_number_id, plan, created_at, updated_at) \
              VALUES ($1, $2, $3, 'draft', $4, $5, $6, $7, $8, $8)")
@@ -84,10 +89,15 @@ impl Store {
             list = list.and("AND state = ?", state.code());
         }
         if let Some(cursor) = cursor {
-            let last: CampaignId = cursor.parse().map_err(|_| StoreError::Invalid { field: "cursor" })?;
+            let last: CampaignId = cursor
+                .parse()
+                .map_err(|_| StoreError::Invalid { field: "cursor" })?;
             list = list.and("AND id < ?", last);
         }
-        let rows = list.and("ORDER BY id DESC LIMIT ?", limit + 1).all(&self.db).await?;
+        let rows = list
+            .and("ORDER BY id DESC LIMIT ?", limit + 1)
+            .all(&self.db)
+            .await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(rows, limit, |row| row.campaign.id.to_string()))
     }
@@ -165,7 +175,9 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let found = state(&mut tx, scope, id).await?;
         if found != CampaignState::Draft {
-            return Err(StoreError::WrongState { state: found.code() });
+            return Err(StoreError::WrongState {
+                state: found.code(),
+            });
         }
         sql("DELETE FROM campaigns WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
@@ -176,7 +188,11 @@ impl Store {
     }
 
     /// The plan with its template's body and prompts.
-    pub async fn campaign_parts(&self, scope: &Scope, id: CampaignId) -> Result<CampaignParts, StoreError> {
+    pub async fn campaign_parts(
+        &self,
+        scope: &Scope,
+        id: CampaignId,
+    ) -> Result<CampaignParts, StoreError> {
         let row = self.campaign(scope, id).await?;
         let body = sql(
             "SELECT v.version, v.body FROM templates AS t JOIN template_versions AS v \
@@ -188,11 +204,12 @@ impl Store {
         .bind(row.template_version)
         .one(&self.db)
         .await?;
-        let prompts = sql("SELECT * FROM prompts WHERE tenant_id = $1 AND template_id = $2 ORDER BY id")
-            .bind(scope.tenant())
-            .bind(row.campaign.template)
-            .all(&self.db)
-            .await?;
+        let prompts =
+            sql("SELECT * FROM prompts WHERE tenant_id = $1 AND template_id = $2 ORDER BY id")
+                .bind(scope.tenant())
+                .bind(row.campaign.template)
+                .all(&self.db)
+                .await?;
         Ok(CampaignParts {
             campaign: row.campaign,
             template_version: body.get("version")?,
@@ -206,8 +223,12 @@ impl Store {
         &self,
         _platform: &Platform,
     ) -> Result<Vec<(TenantId, CampaignId)>, StoreError> {
-        let rows = sql("SELECT tenant_id, id FROM campaigns WHERE state = 'running'").all(&self.db).await?;
-        rows.iter().map(|row| Ok((row.get("tenant_id")?, row.get("id")?))).collect()
+        let rows = sql("SELECT tenant_id, id FROM campaigns WHERE state = 'running'")
+            .all(&self.db)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.get("tenant_id")?, row.get("id")?)))
+            .collect()
     }
 }
 
@@ -221,7 +242,8 @@ async fn state(tx: &mut Tx, scope: &Scope, id: CampaignId) -> Result<CampaignSta
 }
 
 fn read_state(row: &Row) -> Result<CampaignState, StoreError> {
-    CampaignState::from_code(&row.get::<String>("state")?).ok_or(StoreError::Damaged("a campaign's state"))
+    CampaignState::from_code(&row.get::<String>("state")?)
+        .ok_or(StoreError::Damaged("a campaign's state"))
 }
 
 /// The columns win over the plan beside them.

@@ -40,9 +40,14 @@ impl Store {
     }
 
     /// What the gate has to know of a number before a person's call.
-    pub async fn history(&self, scope: &Scope, number: &E164, now: Wall) -> Result<History, StoreError> {
+    pub async fn history(
+        &self,
+        scope: &Scope,
+        number: &E164,
+        now: Wall,
+    ) -> Result<History, StoreError> {
         let mut tx = self.db.begin().await?;
-        let mut facts = facts(&mut tx, scope, None, &[number.clone()], now).await?;
+        let mut facts = facts(&mut tx, scope, None, std::slice::from_ref(number), now).await?;
         Ok(facts.remove(number.as_str()).unwrap_or_default())
     }
 }
@@ -91,7 +96,11 @@ pub(crate) async fn claim(
     let candidate = |(_, lead): (_, dialer::Lead)| {
         // Numbers are unique within a campaign.
         let history = facts.remove(lead.number.as_str()).unwrap_or_default();
-        let history = History { attempts: lead.attempts, unreached_in_a_row: lead.unreached_in_a_row, ..history };
+        let history = History {
+            attempts: lead.attempts,
+            unreached_in_a_row: lead.unreached_in_a_row,
+            ..history
+        };
         Candidate { lead, history }
     };
     let next = sql(
@@ -100,7 +109,10 @@ pub(crate) async fn claim(
     .bind(scope.tenant())
     .bind(campaign)
     .one(&mut *tx);
-    Ok(Claimed { next_due: next.await?.get("due")?, leads: leads.into_iter().map(candidate).collect() })
+    Ok(Claimed {
+        next_due: next.await?.get("due")?,
+        leads: leads.into_iter().map(candidate).collect(),
+    })
 }
 
 /// By number. Recent attempts, the last one, refusals, live ones; do-not-call entries; the balance.
@@ -115,9 +127,14 @@ async fn facts(
         return Ok(HashMap::new());
     }
     let balance = ledger::available(tx, scope).await?;
-    let empty = History { balance, ..History::default() };
-    let mut facts: HashMap<String, History> =
-        numbers.iter().map(|number| (number.as_str().to_owned(), empty.clone())).collect();
+    let empty = History {
+        balance,
+        ..History::default()
+    };
+    let mut facts: HashMap<String, History> = numbers
+        .iter()
+        .map(|number| (number.as_str().to_owned(), empty.clone()))
+        .collect();
     let attempts = sql("SELECT number, begun_at, ended_at, state, disposition, refused FROM attempts WHERE tenant_id = $1")
         .bind(scope.tenant())
         .among("AND number", numbers)
@@ -135,7 +152,10 @@ async fn facts(
                 None => DncList::Campaign,
             };
             if let Some(history) = facts.get_mut(&row.get::<String>("number")?) {
-                history.dnc.push(DncHit { list, until: row.get("expires_at")? });
+                history.dnc.push(DncHit {
+                    list,
+                    until: row.get("expires_at")?,
+                });
             }
         }
         Ok(())
@@ -163,14 +183,19 @@ fn add_attempt(history: &mut History, row: &Row) -> Result<(), StoreError> {
         history.in_flight = true;
         return Ok(());
     }
-    let Some(ended): Option<Wall> = row.get("ended_at")? else { return Ok(()) };
+    let Some(ended): Option<Wall> = row.get("ended_at")? else {
+        return Ok(());
+    };
     if row.get::<bool>("refused")? {
         history.refused_at = history.refused_at.max(Some(ended));
     }
     if history.last.is_none_or(|last| last.at < ended)
         && let Some(disposition) = row.maybe_json("disposition")?
     {
-        history.last = Some(LastAttempt { at: ended, disposition });
+        history.last = Some(LastAttempt {
+            at: ended,
+            disposition,
+        });
     }
     Ok(())
 }

@@ -31,8 +31,10 @@ impl Store {
              WHERE t.tenant_id = $1 AND t.state = 'active' ORDER BY t.name",
         )
         .await?;
-        let numbers =
-            rows("SELECT id, number, state FROM caller_numbers WHERE tenant_id = $1 ORDER BY number").await?;
+        let numbers = rows(
+            "SELECT id, number, state FROM caller_numbers WHERE tenant_id = $1 ORDER BY number",
+        )
+        .await?;
         Ok(TenantDirectory {
             tenant: tenant.id,
             account: tenant.slug,
@@ -44,14 +46,20 @@ impl Store {
             policy: tenant.policy,
             extensions: extensions.iter().map(extension).collect::<Result<_, _>>()?,
             trunks: trunks.iter().map(trunk).collect::<Result<_, _>>()?,
-            caller_numbers: numbers.iter().map(caller_number).collect::<Result<_, _>>()?,
+            caller_numbers: numbers
+                .iter()
+                .map(caller_number)
+                .collect::<Result<_, _>>()?,
         })
     }
 
     /// Every tenant's directory, banned ones too: looked up at start.
     pub async fn directory(&self, platform: &Platform) -> Result<Vec<TenantDirectory>, StoreError> {
         let mut directory = Vec::new();
-        for row in sql("SELECT id FROM tenants ORDER BY id").all(&self.db).await? {
+        for row in sql("SELECT id FROM tenants ORDER BY id")
+            .all(&self.db)
+            .await?
+        {
             let tenant: TenantId = row.get("id")?;
             directory.push(self.tenant_directory(&platform.tenant(tenant)).await?);
         }

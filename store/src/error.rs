@@ -34,7 +34,9 @@ pub enum StoreError {
     #[error("the database is unavailable: {0}")]
     Unavailable(Trouble),
     /// The database was written by a newer release.
-    #[error("the database has schema {found}, this release knows {known}: run the newer release, or restore the backup taken before it")]
+    #[error(
+        "the database has schema {found}, this release knows {known}: run the newer release, or restore the backup taken before it"
+    )]
     NewerSchema { found: i64, known: i64 },
     /// A migration that was applied here has since changed: the file is not one of ours, or was edited.
     #[error("the database's schema {0} is not the one this release ships")]
@@ -72,10 +74,15 @@ impl std::fmt::Display for Trouble {
 impl StoreError {
     /// Whether the same request may succeed later without anybody changing it.
     pub fn is_transient(&self) -> bool {
-        matches!(self, StoreError::Unavailable(Trouble::Locked | Trouble::DiskFull | Trouble::Io))
+        matches!(
+            self,
+            StoreError::Unavailable(Trouble::Locked | Trouble::DiskFull | Trouble::Io)
+        )
     }
     pub(crate) fn conflict(field: &str) -> StoreError {
-        StoreError::Conflict { field: field.to_owned() }
+        StoreError::Conflict {
+            field: field.to_owned(),
+        }
     }
 }
 
@@ -86,30 +93,34 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::RowNotFound => StoreError::NotFound,
             sqlx::Error::Database(database) => match database.kind() {
                 ErrorKind::UniqueViolation => {
-                    return StoreError::Conflict { field: taken_field(database.as_ref()) };
+                    return StoreError::Conflict {
+                        field: taken_field(database.as_ref()),
+                    };
                 }
                 ErrorKind::ForeignKeyViolation => return StoreError::Reference,
                 ErrorKind::NotNullViolation | ErrorKind::CheckViolation => {
                     StoreError::Invalid { field: "value" }
                 }
-                _ => database.code().map_or(StoreError::Unavailable(Trouble::Io), |code| {
-                    // SQLite's primary result code is the low byte of the extended one.
-                    match code.parse::<u32>().unwrap_or(0) & 0xff {
-                        5 | 6 => StoreError::Unavailable(Trouble::Locked),
-                        13 => StoreError::Unavailable(Trouble::DiskFull),
-                        11 | 26 => StoreError::Damaged("the database file"),
-                        // SQLITE_CONSTRAINT by a trigger: the ledger was to be changed.
-                        19 => StoreError::Forbidden,
-                        1 => StoreError::Damaged("a statement and the schema disagree"),
-                        _ => StoreError::Unavailable(Trouble::Io),
-                    }
-                }),
+                _ => database
+                    .code()
+                    .map_or(StoreError::Unavailable(Trouble::Io), |code| {
+                        // SQLite's primary result code is the low byte of the extended one.
+                        match code.parse::<u32>().unwrap_or(0) & 0xff {
+                            5 | 6 => StoreError::Unavailable(Trouble::Locked),
+                            13 => StoreError::Unavailable(Trouble::DiskFull),
+                            11 | 26 => StoreError::Damaged("the database file"),
+                            // SQLITE_CONSTRAINT by a trigger: the ledger was to be changed.
+                            19 => StoreError::Forbidden,
+                            1 => StoreError::Damaged("a statement and the schema disagree"),
+                            _ => StoreError::Unavailable(Trouble::Io),
+                        }
+                    }),
             },
             sqlx::Error::PoolClosed => StoreError::Unavailable(Trouble::Closed),
             sqlx::Error::PoolTimedOut => StoreError::Unavailable(Trouble::Locked),
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
-                StoreError::Damaged("a column")
-            }
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::Decode(_) => StoreError::Damaged("a column"),
             _ => StoreError::Unavailable(Trouble::Io),
         };
         tracing::warn!(%error, told = %told, "database");
@@ -122,9 +133,25 @@ impl From<sqlx::Error> for StoreError {
 /// constraint, its name ends in the field.
 fn taken_field(error: &dyn sqlx::error::DatabaseError) -> String {
     if let Some(constraint) = error.constraint() {
-        return constraint.trim_end_matches("_key").rsplit('_').next().unwrap_or("id").to_owned();
+        return constraint
+            .trim_end_matches("_key")
+            .rsplit('_')
+            .next()
+            .unwrap_or("id")
+            .to_owned();
     }
-    let column = error.message().rsplit(['.', ' ']).next().unwrap_or_default();
-    let is_name = !column.is_empty() && column.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_name { column.to_owned() } else { "id".to_owned() }
+    let column = error
+        .message()
+        .rsplit(['.', ' '])
+        .next()
+        .unwrap_or_default();
+    let is_name = !column.is_empty()
+        && column
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_name {
+        column.to_owned()
+    } else {
+        "id".to_owned()
+    }
 }

@@ -20,11 +20,17 @@ pub(crate) enum Ended {
     Before,
 }
 
-pub(crate) async fn finish(tx: &mut Tx, scope: &Scope, finish: &Finish) -> Result<Ended, StoreError> {
+pub(crate) async fn finish(
+    tx: &mut Tx,
+    scope: &Scope,
+    finish: &Finish,
+) -> Result<Ended, StoreError> {
     let cdr = &finish.cdr;
     // What the ledger set aside, not what the message says: there is no other money a call may touch.
     let reserved = reserved(tx, scope, cdr.id).await?;
-    let charge = cdr.charge.clamp(Money::ZERO, reserved.unwrap_or(Money::ZERO));
+    let charge = cdr
+        .charge
+        .clamp(Money::ZERO, reserved.unwrap_or(Money::ZERO));
     if charge != cdr.charge {
         tracing::error!(call = %cdr.id, asked = %cdr.charge, %charge, "a charge beyond its reservation was cut");
     }
@@ -48,14 +54,19 @@ pub(crate) async fn finish(tx: &mut Tx, scope: &Scope, finish: &Finish) -> Resul
         insert_event(tx, scope, cdr.id, n as u64 + 1, event).await?;
     }
     let grade = finish.grade.as_ref().map(|record| record.grade);
-    let refused = finish.grade.as_ref().is_some_and(|record| record.sub_reason == Some(SubReason::Refusal));
+    let refused = finish
+        .grade
+        .as_ref()
+        .is_some_and(|record| record.sub_reason == Some(SubReason::Refusal));
     attempts::close(tx, scope, cdr, grade, refused).await?;
     // Before the lead is placed, so that its own last word is the attempt's, not the list's.
     if finish.opt_out {
         opt_out(tx, scope, cdr).await?;
     }
     if let (Some(lead), Some(update)) = (cdr.lead, &finish.lead) {
-        let placed = attempts::place_lead(tx, scope, lead, Some(cdr.id), &update.state, cdr.ended_at).await?;
+        let placed =
+            attempts::place_lead(tx, scope, lead, Some(cdr.id), &update.state, cdr.ended_at)
+                .await?;
         if placed > 0 && cdr.disposition != Disposition::Refused {
             sql("UPDATE leads SET attempts = $3, unreached_in_a_row = $4, last_attempt_at = $5, last_disposition = $6, \
                  last_call_id = $7, grade = COALESCE($8, grade) WHERE tenant_id = $1 AND id = $2")
@@ -90,10 +101,18 @@ async fn reserved(tx: &mut Tx, scope: &Scope, call: CallId) -> Result<Option<Mon
 }
 
 /// False when the call has its record already.
-async fn insert_record(tx: &mut Tx, scope: &Scope, finish: &Finish, charge: Money) -> Result<bool, StoreError> {
+async fn insert_record(
+    tx: &mut Tx,
+    scope: &Scope,
+    finish: &Finish,
+    charge: Money,
+) -> Result<bool, StoreError> {
     let cdr = &finish.cdr;
     let (disposition, cause) = words(&cdr.disposition);
-    let stats = cdr.customer_stats.as_ref().and_then(|stats| serde_json::to_string(stats).ok());
+    let stats = cdr
+        .customer_stats
+        .as_ref()
+        .and_then(|stats| serde_json::to_string(stats).ok());
     let written = sql(
         "INSERT INTO calls (tenant_id, id, direction, caller, callee, campaign_id, lead_id, extension_id, trunk_id, \
          started_at, ringing_at, answered_at, ended_at, disposition, cause, ended_by, sip_code, q850, ended_text, talk_ms, \
@@ -144,7 +163,12 @@ fn words(disposition: &Disposition) -> (&'static str, Option<String>) {
     }
 }
 
-async fn insert_turn(tx: &mut Tx, scope: &Scope, call: CallId, turn: &TurnRecord) -> Result<(), StoreError> {
+async fn insert_turn(
+    tx: &mut Tx,
+    scope: &Scope,
+    call: CallId,
+    turn: &TurnRecord,
+) -> Result<(), StoreError> {
     let json = |value: Option<serde_json::Value>| value.map(|value| value.to_string());
     sql("INSERT INTO turns (tenant_id, call_id, position, speaker, node, text, from_ms, to_ms, line, matched, counted, decision) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
@@ -217,7 +241,9 @@ async fn insert_event(
 
 /// The callee asked never to be called again: the tenant's list, and out of every queue.
 async fn opt_out(tx: &mut Tx, scope: &Scope, cdr: &Cdr) -> Result<(), StoreError> {
-    let Ok(number) = E164::parse(&cdr.callee, "") else { return Ok(()) };
+    let Ok(number) = E164::parse(&cdr.callee, "") else {
+        return Ok(());
+    };
     let entry = Suppression {
         number,
         list: DncList::Tenant,

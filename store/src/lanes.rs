@@ -5,10 +5,11 @@
 
 use crate::db::Tx;
 use crate::error::StoreError;
+use crate::stopwatch::Stopwatch;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
 /// The longest a bulk transaction stands back for calls.
@@ -18,11 +19,11 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const SLICE: Duration = Duration::from_millis(20);
 
 /// The time a bulk transaction has.
-pub(crate) struct Slice(Instant);
+pub(crate) struct Slice(Stopwatch);
 
 impl Slice {
     pub fn begin() -> Slice {
-        Slice(Instant::now())
+        Slice(Stopwatch::start())
     }
     pub fn lasts(&self) -> bool {
         self.0.elapsed() < SLICE

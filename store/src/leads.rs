@@ -62,7 +62,7 @@ pub struct LeadFilter {
     pub state: Option<LeadStateKind>,
     pub grade: Option<Grade>,
     pub batch: Option<String>,
-    /// Begins the number, or stands anywhere in the name.
+    /// Stands in the name or the number.
     pub search: Option<String>,
 }
 
@@ -146,7 +146,12 @@ impl Store {
             while slice.lasts()
                 && let Some((n, chunk)) = chunks.next()
             {
-                let list = List { scope, campaign, batch, now };
+                let list = List {
+                    scope,
+                    campaign,
+                    batch,
+                    now,
+                };
                 import_chunk(&mut tx, &list, n * ROWS, chunk, duplicates, &mut part).await?;
             }
             tx.commit().await?;
@@ -190,14 +195,25 @@ impl Store {
             list = list.and("AND batch = ?", batch);
         }
         if let Some(text) = &filter.search {
-            list = list.and("AND (number LIKE ? ESCAPE '!'", number_pattern(text));
-            list = list.and("OR name LIKE ? ESCAPE '!')", format!("%{}%", escaped(text)));
+            list = list.and(
+                "AND (name LIKE ? ESCAPE '!'",
+                format!("%{}%", escaped(text)),
+            );
+            list = match number_pattern(text) {
+                Some(pattern) => list.and("OR number LIKE ?)", pattern),
+                None => list.then(")"),
+            };
         }
         if let Some(cursor) = cursor {
-            let last: LeadId = cursor.parse().map_err(|_| StoreError::Invalid { field: "cursor" })?;
+            let last: LeadId = cursor
+                .parse()
+                .map_err(|_| StoreError::Invalid { field: "cursor" })?;
             list = list.and("AND id < ?", last);
         }
-        let rows = list.and("ORDER BY id DESC LIMIT ?", limit + 1).all(&self.db).await?;
+        let rows = list
+            .and("ORDER BY id DESC LIMIT ?", limit + 1)
+            .all(&self.db)
+            .await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(rows, limit, |row| row.lead.id.to_string()))
     }
@@ -245,57 +261,145 @@ impl Store {
         selection: &Selection,
         now: Wall,
     ) -> Result<Enqueued, StoreError> {
+        match selection {
+            Selection::Leads(ids) => self.enqueue_leads(scope, campaign, ids, now).await,
+            Selection::Batch(batch) => self.enqueue_batch(scope, campaign, batch, now).await,
+            Selection::Campaign(from) => self.enqueue_listed(scope, campaign, *from, now).await,
+        }
+    }
+
+    /// All or, when one is not there, none.
+    async fn enqueue_leads(
+        &self,
+        scope: &Scope,
+        campaign: CampaignId,
+        ids: &[LeadId],
+        now: Wall,
+    ) -> Result<Enqueued, StoreError> {
+        let mut done = Enqueued::default();
         let mut tx = self.begin_bulk().await?;
         known_campaign(&mut tx, scope, Some(campaign)).await?;
-        let mut done = Enqueued::default();
-        match selection {
-            Selection::Leads(ids) => {
-                for id in ids {
-                    let found = sql("SELECT 1 AS n FROM leads WHERE tenant_id = $1 AND id = $2")
-                        .bind(scope.tenant())
-                        .bind(*id)
-                        .optional(&mut *tx)
-                        .await?;
-                    found.ok_or(StoreError::NotFound)?;
-                    let queued = queueing("AND l.id = ?", *id, scope, campaign, now).run(&mut tx).await?;
-                    done.queued += queued;
-                    done.skipped += 1 - queued.min(1);
-                }
-            }
-            Selection::Batch(batch) => {
-                let all = sql("SELECT COUNT(*) AS n FROM leads WHERE tenant_id = $1 AND batch = $2")
-                    .bind(scope.tenant())
-                    .bind(batch)
-                    .one(&mut *tx)
-                    .await?
-                    .get::<u64>("n")?;
-                done.queued = queueing(BATCH, batch, scope, campaign, now).run(&mut tx).await?;
-                done.skipped = all.saturating_sub(done.queued);
-            }
-            Selection::Campaign(from) => {
-                let piece = "AND l.state = 'listed' AND l.campaign_id = ?";
-                done.queued = queueing(piece, *from, scope, campaign, now).run(&mut tx).await?;
-            }
+        for id in ids {
+            sql("SELECT 1 AS n FROM leads WHERE tenant_id = $1 AND id = $2")
+                .bind(scope.tenant())
+                .bind(*id)
+                .one(&mut *tx)
+                .await?;
+            let queued = queueing(scope, campaign, now)
+                .and("AND l.id = ?", *id)
+                .run(&mut tx)
+                .await?;
+            done.queued += queued;
+            done.skipped += 1 - queued.min(1);
         }
         tx.commit().await?;
         Ok(done)
+    }
+
+    /// In short transactions, in the order of the ids.
+    async fn enqueue_batch(
+        &self,
+        scope: &Scope,
+        campaign: CampaignId,
+        batch: &str,
+        now: Wall,
+    ) -> Result<Enqueued, StoreError> {
+        let mut done = Enqueued::default();
+        let mut after = LeadId(uuid::Uuid::nil());
+        loop {
+            let mut tx = self.begin_bulk().await?;
+            known_campaign(&mut tx, scope, Some(campaign)).await?;
+            let slice = Slice::begin();
+            let mut more = true;
+            while more && slice.lasts() {
+                let rows = sql("SELECT id FROM leads WHERE tenant_id = $1 AND batch = $2 AND id > $3 ORDER BY id LIMIT $4")
+                    .bind(scope.tenant())
+                    .bind(batch)
+                    .bind(after)
+                    .bind(ROWS as u64)
+                    .all(&mut *tx)
+                    .await?;
+                more = rows.len() == ROWS;
+                let Some(last) = rows.last() else { break };
+                let last: LeadId = last.get("id")?;
+                let queued = queueing(scope, campaign, now)
+                    .and(BATCH, batch)
+                    .and("AND l.id > ?", after)
+                    .and("AND l.id <= ?", last)
+                    .run(&mut tx)
+                    .await?;
+                done.queued += queued;
+                done.skipped += (rows.len() as u64).saturating_sub(queued);
+                after = last;
+            }
+            tx.commit().await?;
+            if !more {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// In short transactions. What is queued is no longer listed, so each part finds the next.
+    async fn enqueue_listed(
+        &self,
+        scope: &Scope,
+        campaign: CampaignId,
+        from: CampaignId,
+        now: Wall,
+    ) -> Result<Enqueued, StoreError> {
+        let mut done = Enqueued::default();
+        loop {
+            let mut tx = self.begin_bulk().await?;
+            known_campaign(&mut tx, scope, Some(campaign)).await?;
+            known_campaign(&mut tx, scope, Some(from)).await?;
+            let slice = Slice::begin();
+            let mut more = true;
+            while more && slice.lasts() {
+                let text = if from == campaign { OWN_LISTED } else { LISTED };
+                let rows = sql(text)
+                    .bind(scope.tenant())
+                    .bind(from)
+                    .bind(ROWS as u64)
+                    .bind(campaign)
+                    .all(&mut *tx)
+                    .await?;
+                let ids = rows.iter().map(|row| row.get::<LeadId>("id"));
+                let ids = ids.collect::<Result<Vec<_>, _>>()?;
+                let queued = queueing(scope, campaign, now)
+                    .among("AND l.id", ids)
+                    .run(&mut tx)
+                    .await?;
+                done.queued += queued;
+                more = queued > 0;
+            }
+            tx.commit().await?;
+            if !more {
+                return Ok(done);
+            }
+        }
     }
 
     /// Back to the list: it is not dialled until it is enqueued again. A live lead is `WrongState`.
     pub async fn take_back(&self, scope: &Scope, id: LeadId, now: Wall) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         settled(&mut tx, scope, id).await?;
-        sql("UPDATE leads SET state = 'listed', due_at = NULL, rule = NULL, updated_at = $3 \
-             WHERE tenant_id = $1 AND id = $2")
-            .bind(scope.tenant())
-            .bind(id)
-            .bind(now)
-            .run_one(&mut tx)
-            .await?;
+        sql(
+            "UPDATE leads SET state = 'listed', due_at = NULL, rule = NULL, updated_at = $3 \
+             WHERE tenant_id = $1 AND id = $2",
+        )
+        .bind(scope.tenant())
+        .bind(id)
+        .bind(now)
+        .run_one(&mut tx)
+        .await?;
         tx.commit().await
     }
 
-    pub async fn progress(&self, scope: &Scope, campaign: CampaignId) -> Result<Progress, StoreError> {
+    pub async fn progress(
+        &self,
+        scope: &Scope,
+        campaign: CampaignId,
+    ) -> Result<Progress, StoreError> {
         let mut progress = Progress::default();
         let bound = |statement: Statement| statement.bind(scope.tenant()).bind(campaign);
         let counts = bound(sql(
@@ -308,17 +412,13 @@ impl Store {
                 *progress.grades.entry(grade).or_default() += n;
             }
         }
-        let denied = bound(sql(
-            "SELECT rule, COUNT(*) AS n FROM decisions \
-             WHERE tenant_id = $1 AND campaign_id = $2 AND allowed = FALSE GROUP BY rule",
-        ));
+        let denied = bound(sql("SELECT rule, COUNT(*) AS n FROM decisions \
+             WHERE tenant_id = $1 AND campaign_id = $2 AND allowed = FALSE GROUP BY rule"));
         for row in denied.all(&self.db).await? {
             progress.denied.insert(row.get("rule")?, row.get("n")?);
         }
-        let due = bound(sql(
-            "SELECT MIN(due_at) AS due FROM leads \
-             WHERE tenant_id = $1 AND campaign_id = $2 AND state IN ('queued', 'retry')",
-        ));
+        let due = bound(sql("SELECT MIN(due_at) AS due FROM leads \
+             WHERE tenant_id = $1 AND campaign_id = $2 AND state IN ('queued', 'retry')"));
         progress.next_due = due.one(&self.db).await?.get("due")?;
         Ok(progress)
     }
@@ -362,7 +462,9 @@ async fn import_chunk(
     let mut minted: HashMap<LeadId, usize> = HashMap::new();
     for (n, lead) in chunk.iter().enumerate() {
         let repeated = !first_seen.insert(lead.number.as_str());
-        if elsewhere.contains(lead.number.as_str()) || (repeated && duplicates != Duplicates::Update) {
+        if elsewhere.contains(lead.number.as_str())
+            || (repeated && duplicates != Duplicates::Update)
+        {
             imported.duplicates.push(offset + n);
             continue;
         }
@@ -415,14 +517,9 @@ async fn import_chunk(
     Ok(())
 }
 
-/// Moves what may be queued into the campaign's queue. A number that already stands in the campaign by another row stays out.
-fn queueing(
-    which: &'static str,
-    value: impl Into<crate::db::Value>,
-    scope: &Scope,
-    campaign: CampaignId,
-    now: Wall,
-) -> Statement {
+/// Moves what may be queued into the campaign's queue; which, the caller adds. A number that already stands in the campaign
+/// by another row stays out.
+fn queueing(scope: &Scope, campaign: CampaignId, now: Wall) -> Statement {
     sql("UPDATE leads AS l SET campaign_id = $2, state = 'queued', due_at = $3, attempts = 0, rule = NULL, updated_at = $3 \
          WHERE l.tenant_id = $1 AND l.state IN ('listed', 'done', 'exhausted', 'suppressed') \
          AND (l.campaign_id = $2 OR NOT EXISTS (SELECT 1 FROM leads AS other \
@@ -430,8 +527,16 @@ fn queueing(
     .bind(scope.tenant())
     .bind(campaign)
     .bind(now)
-    .and(which, value)
 }
+
+/// Listed leads of one campaign, some of them. ($4 is the campaign they go to: the same.)
+const OWN_LISTED: &str = "SELECT id FROM leads WHERE tenant_id = $1 AND campaign_id = $2 AND state = 'listed' \
+     AND campaign_id = $4 LIMIT $3";
+
+/// The same for another campaign: those it has no row for.
+const LISTED: &str = "SELECT c.id FROM leads AS c WHERE c.tenant_id = $1 AND c.campaign_id = $2 AND c.state = 'listed' \
+     AND NOT EXISTS (SELECT 1 FROM leads AS twin WHERE twin.tenant_id = $1 AND twin.campaign_id = $4 \
+     AND twin.number = c.number) LIMIT $3";
 
 /// Of rows of one batch with the same number, one.
 const BATCH: &str = "AND l.batch = ? AND NOT EXISTS (SELECT 1 FROM leads AS twin \
@@ -444,7 +549,9 @@ pub(crate) async fn known_campaign(
     scope: &Scope,
     campaign: Option<CampaignId>,
 ) -> Result<(), StoreError> {
-    let Some(campaign) = campaign else { return Ok(()) };
+    let Some(campaign) = campaign else {
+        return Ok(());
+    };
     sql("SELECT 1 AS n FROM campaigns WHERE tenant_id = $1 AND id = $2")
         .bind(scope.tenant())
         .bind(campaign)
@@ -468,7 +575,8 @@ async fn settled(tx: &mut Tx, scope: &Scope, id: LeadId) -> Result<(), StoreErro
 }
 
 fn kind(row: &Row) -> Result<LeadStateKind, StoreError> {
-    LeadStateKind::from_code(&row.get::<String>("state")?).ok_or(StoreError::Damaged("a lead's state"))
+    LeadStateKind::from_code(&row.get::<String>("state")?)
+        .ok_or(StoreError::Damaged("a lead's state"))
 }
 
 fn state(row: &Row) -> Result<LeadState, StoreError> {
@@ -478,21 +586,35 @@ fn state(row: &Row) -> Result<LeadState, StoreError> {
         LeadStateKind::Listed => LeadState::Listed,
         LeadStateKind::Queued => LeadState::Queued,
         LeadStateKind::Claimed => LeadState::Claimed,
-        LeadStateKind::Dialling => LeadState::Dialling { call: row.get("call_id")? },
-        LeadStateKind::Retry => LeadState::Retry { due: row.get("due_at")? },
-        LeadStateKind::Done => LeadState::Done { grade: grade(row)?.ok_or(damaged)? },
-        LeadStateKind::Exhausted => LeadState::Exhausted { grade: grade(row)?.ok_or(damaged)? },
-        LeadStateKind::Suppressed => LeadState::Suppressed { rule: rule(row)?.ok_or(damaged)? },
+        LeadStateKind::Dialling => LeadState::Dialling {
+            call: row.get("call_id")?,
+        },
+        LeadStateKind::Retry => LeadState::Retry {
+            due: row.get("due_at")?,
+        },
+        LeadStateKind::Done => LeadState::Done {
+            grade: grade(row)?.ok_or(damaged)?,
+        },
+        LeadStateKind::Exhausted => LeadState::Exhausted {
+            grade: grade(row)?.ok_or(damaged)?,
+        },
+        LeadStateKind::Suppressed => LeadState::Suppressed {
+            rule: rule(row)?.ok_or(damaged)?,
+        },
     })
 }
 
 fn rule(row: &Row) -> Result<Option<Rule>, StoreError> {
-    Ok(row.get::<Option<String>>("rule")?.and_then(|code| Rule::from_code(&code)))
+    Ok(row
+        .get::<Option<String>>("rule")?
+        .and_then(|code| Rule::from_code(&code)))
 }
 
 pub(crate) fn read_lead(row: &Row) -> Result<Lead, StoreError> {
     let last = match row.get::<Option<Wall>>("last_attempt_at")? {
-        Some(at) => row.maybe_json("last_disposition")?.map(|disposition| LastAttempt { at, disposition }),
+        Some(at) => row
+            .maybe_json("last_disposition")?
+            .map(|disposition| LastAttempt { at, disposition }),
         None => None,
     };
     Ok(Lead {
@@ -524,15 +646,20 @@ fn read(row: &Row) -> Result<LeadRow, StoreError> {
 
 /// For LIKE … ESCAPE '!': what people type is text, not a pattern.
 pub(crate) fn escaped(text: &str) -> String {
-    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
+    text.replace('!', "!!")
+        .replace('%', "!%")
+        .replace('_', "!_")
 }
 
-/// Numbers are searched from their beginning (an index serves that), with or without the country code.
-pub(crate) fn number_pattern(text: &str) -> String {
+/// What looks like a piece of a number finds numbers; written from its plus, from their beginning.
+fn number_pattern(text: &str) -> Option<String> {
+    let text = text.trim();
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    match (digits.is_empty(), text.trim_start().starts_with('+')) {
-        (true, _) => "!".repeat(2),
-        (false, true) => format!("+{digits}%"),
-        (false, false) => format!("%{digits}%"),
-    }
+    let numberish = text
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')'));
+    (numberish && !digits.is_empty()).then(|| match text.starts_with('+') {
+        true => format!("+{digits}%"),
+        false => format!("%{digits}%"),
+    })
 }

@@ -33,7 +33,10 @@ pub struct PostingRow {
 impl PostingRow {
     /// What the tenant may spend more (or less) by it.
     pub fn available(&self) -> Money {
-        let of = self.entries.iter().filter(|entry| matches!(entry.account, Account::Available(_)));
+        let of = self
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry.account, Account::Available(_)));
         Money(of.map(|entry| entry.amount.minor()).sum())
     }
 }
@@ -61,7 +64,10 @@ pub struct Proof {
 
 impl Proof {
     pub fn holds(&self) -> bool {
-        self.totals.hold() && self.unbalanced == 0 && self.wrong_balances == 0 && self.stray_reservations == 0
+        self.totals.hold()
+            && self.unbalanced == 0
+            && self.wrong_balances == 0
+            && self.stray_reservations == 0
     }
 }
 
@@ -83,7 +89,8 @@ impl Store {
         cursor: Option<&str>,
     ) -> Result<Page<PostingRow>, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE);
-        let mut list = sql("SELECT * FROM ledger_postings WHERE tenant_id = $1").bind(scope.tenant());
+        let mut list =
+            sql("SELECT * FROM ledger_postings WHERE tenant_id = $1").bind(scope.tenant());
         if !filter.kinds.is_empty() {
             list = list.among("AND kind", filter.kinds.iter().map(|kind| kind.code()));
         }
@@ -98,20 +105,33 @@ impl Store {
         }
         if let Some(cursor) = cursor {
             let (at, id) = crate::cursor::moment(cursor)?;
-            list = list.and("AND (at < ?", at).and("OR (at = ?", at).and("AND id < ?))", id);
+            list = list
+                .and("AND (at < ?", at)
+                .and("OR (at = ?", at)
+                .and("AND id < ?))", id);
         }
-        let rows = list.and("ORDER BY at DESC, id DESC LIMIT ?", limit + 1).all(&self.db).await?;
-        let mut postings = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        self.fill_entries(scope, &mut postings).await?;
-        Ok(Page::cut(postings, limit, |row| crate::cursor::of_moment(row.at, row.id.0)))
-    }
-
-    async fn fill_entries(&self, scope: &Scope, postings: &mut [PostingRow]) -> Result<(), StoreError> {
-        let entries = sql("SELECT posting_id, account, amount FROM ledger_entries WHERE tenant_id = $1")
-            .bind(scope.tenant())
-            .among("AND posting_id", postings.iter().map(|posting| posting.id))
+        let rows = list
+            .and("ORDER BY at DESC, id DESC LIMIT ?", limit + 1)
             .all(&self.db)
             .await?;
+        let mut postings = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        self.fill_entries(scope, &mut postings).await?;
+        Ok(Page::cut(postings, limit, |row| {
+            crate::cursor::of_moment(row.at, row.id.0)
+        }))
+    }
+
+    async fn fill_entries(
+        &self,
+        scope: &Scope,
+        postings: &mut [PostingRow],
+    ) -> Result<(), StoreError> {
+        let entries =
+            sql("SELECT posting_id, account, amount FROM ledger_entries WHERE tenant_id = $1")
+                .bind(scope.tenant())
+                .among("AND posting_id", postings.iter().map(|posting| posting.id))
+                .all(&self.db)
+                .await?;
         for row in &entries {
             let id: PostingId = row.get("posting_id")?;
             if let Some(posting) = postings.iter_mut().find(|posting| posting.id == id) {
@@ -123,7 +143,11 @@ impl Store {
 
     /// Money came in, or the platform gives (`Posting::recharge`, `credit`, `refund`). The same reference again changes
     /// nothing and says so; with another amount it is `Conflict{reference}`.
-    pub async fn post(&self, platform: &Platform, posting: &Posting) -> Result<Applied, StoreError> {
+    pub async fn post(
+        &self,
+        platform: &Platform,
+        posting: &Posting,
+    ) -> Result<Applied, StoreError> {
         match posting.kind {
             Kind::Recharge | Kind::Credit | Kind::Refund => {}
             // The rest belongs to calls.
@@ -131,7 +155,10 @@ impl Store {
         }
         let mut tx = self.db.begin().await?;
         let scope = platform.tenant(posting.tenant);
-        sql("SELECT 1 AS n FROM tenants WHERE id = $1").bind(posting.tenant).one(&mut tx).await?;
+        sql("SELECT 1 AS n FROM tenants WHERE id = $1")
+            .bind(posting.tenant)
+            .one(&mut tx)
+            .await?;
         let applied = post(&mut tx, &scope, posting).await?;
         tx.commit().await?;
         Ok(applied)
@@ -140,8 +167,11 @@ impl Store {
     /// Proves the tenant's ledger. Reads all of it.
     pub async fn prove_ledger(&self, scope: &Scope) -> Result<Proof, StoreError> {
         let balance = self.balance(scope).await?;
-        let mut totals =
-            Totals { available: balance.available, reserved: balance.reserved, ..Totals::default() };
+        let mut totals = Totals {
+            available: balance.available,
+            reserved: balance.reserved,
+            ..Totals::default()
+        };
         let sums = sql(
             "SELECT p.kind, e.account, SUM(e.amount) AS amount FROM ledger_entries AS e JOIN ledger_postings AS p \
              ON p.tenant_id = e.tenant_id AND p.id = e.posting_id WHERE e.tenant_id = $1 GROUP BY p.kind, e.account",
@@ -149,7 +179,10 @@ impl Store {
         for row in sums.bind(scope.tenant()).all(&self.db).await? {
             let amount: Money = row.get("amount")?;
             let account: String = row.get("account")?;
-            match (Kind::from_code(&row.get::<String>("kind")?), account.as_str()) {
+            match (
+                Kind::from_code(&row.get::<String>("kind")?),
+                account.as_str(),
+            ) {
                 (Some(Kind::Recharge), "available") => totals.deposits = amount,
                 (Some(Kind::Credit), "available") => totals.credits = amount,
                 (Some(Kind::Refund), "available") => totals.refunds = amount,
@@ -186,15 +219,20 @@ impl Store {
 }
 
 pub(crate) async fn available(tx: &mut Tx, scope: &Scope) -> Result<Money, StoreError> {
-    let row = sql("SELECT amount FROM ledger_balances WHERE tenant_id = $1 AND account = 'available'")
-        .bind(scope.tenant())
-        .optional(tx)
-        .await?;
+    let row =
+        sql("SELECT amount FROM ledger_balances WHERE tenant_id = $1 AND account = 'available'")
+            .bind(scope.tenant())
+            .optional(tx)
+            .await?;
     row.map_or(Ok(Money::ZERO), |row| row.get("amount"))
 }
 
 /// Applies a posting once. On an error the caller takes the transaction (or its savepoint) back.
-pub(crate) async fn post(tx: &mut Tx, scope: &Scope, posting: &Posting) -> Result<Applied, StoreError> {
+pub(crate) async fn post(
+    tx: &mut Tx,
+    scope: &Scope,
+    posting: &Posting,
+) -> Result<Applied, StoreError> {
     if posting.tenant != scope.tenant() || !posting.balanced() {
         return Err(StoreError::Forbidden);
     }
@@ -225,14 +263,24 @@ pub(crate) async fn post(tx: &mut Tx, scope: &Scope, posting: &Posting) -> Resul
             .bind(entry.amount)
             .run(tx)
             .await?;
-        let spends = matches!(entry.account, Account::Available(_) | Account::Reserved(_)) && entry.amount < Money::ZERO;
+        let spends = matches!(entry.account, Account::Available(_) | Account::Reserved(_))
+            && entry.amount < Money::ZERO;
         let change = if spends {
-            sql("UPDATE ledger_balances SET amount = amount + $3 WHERE tenant_id = $1 AND account = $2 AND amount + $3 >= 0")
+            sql(
+                "UPDATE ledger_balances SET amount = amount + $3 WHERE tenant_id = $1 AND account = $2 AND amount + $3 >= 0",
+            )
         } else {
-            sql("INSERT INTO ledger_balances (tenant_id, account, amount) VALUES ($1, $2, $3) \
-                 ON CONFLICT (tenant_id, account) DO UPDATE SET amount = ledger_balances.amount + excluded.amount")
+            sql(
+                "INSERT INTO ledger_balances (tenant_id, account, amount) VALUES ($1, $2, $3) \
+                 ON CONFLICT (tenant_id, account) DO UPDATE SET amount = ledger_balances.amount + excluded.amount",
+            )
         };
-        let touched = change.bind(scope.tenant()).bind(entry.account.code()).bind(entry.amount).run(tx).await?;
+        let touched = change
+            .bind(scope.tenant())
+            .bind(entry.account.code())
+            .bind(entry.amount)
+            .run(tx)
+            .await?;
         if touched == 0 {
             return Err(StoreError::Balance);
         }
@@ -248,22 +296,30 @@ async fn already(tx: &mut Tx, scope: &Scope, posting: &Posting) -> Result<Applie
         .one(&mut *tx)
         .await?;
     let mut stored = read(&row)?;
-    let entries = sql("SELECT account, amount FROM ledger_entries WHERE tenant_id = $1 AND posting_id = $2")
-        .bind(scope.tenant())
-        .bind(stored.id)
-        .all(tx)
-        .await?;
+    let entries =
+        sql("SELECT account, amount FROM ledger_entries WHERE tenant_id = $1 AND posting_id = $2")
+            .bind(scope.tenant())
+            .bind(stored.id)
+            .all(tx)
+            .await?;
     for row in &entries {
         stored.entries.push(entry(row, scope.tenant())?);
     }
     let sorted = |entries: &[Entry]| {
-        let mut entries: Vec<_> = entries.iter().map(|entry| (entry.account, entry.amount)).collect();
+        let mut entries: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.account, entry.amount))
+            .collect();
         entries.sort();
         entries
     };
     let same = (stored.kind, stored.call) == (posting.kind, posting.call)
         && sorted(&stored.entries) == sorted(&posting.entries);
-    if same { Ok(Applied::Already) } else { Err(StoreError::conflict("reference")) }
+    if same {
+        Ok(Applied::Already)
+    } else {
+        Err(StoreError::conflict("reference"))
+    }
 }
 
 pub(crate) fn balance_of(rows: &[Row]) -> Result<Balance, StoreError> {
@@ -281,7 +337,8 @@ pub(crate) fn balance_of(rows: &[Row]) -> Result<Balance, StoreError> {
 fn read(row: &Row) -> Result<PostingRow, StoreError> {
     Ok(PostingRow {
         id: row.get("id")?,
-        kind: Kind::from_code(&row.get::<String>("kind")?).ok_or(StoreError::Damaged("a posting's kind"))?,
+        kind: Kind::from_code(&row.get::<String>("kind")?)
+            .ok_or(StoreError::Damaged("a posting's kind"))?,
         call: row.get("call_id")?,
         at: row.get("at")?,
         note: row.get("note")?,
@@ -298,5 +355,8 @@ fn entry(row: &Row, tenant: TenantId) -> Result<Entry, StoreError> {
         "external" => Account::External,
         _ => return Err(StoreError::Damaged("an account")),
     };
-    Ok(Entry { account, amount: row.get("amount")? })
+    Ok(Entry {
+        account,
+        amount: row.get("amount")?,
+    })
 }

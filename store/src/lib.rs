@@ -41,6 +41,7 @@ pub mod scope;
 pub mod sessions;
 pub mod setup;
 mod sip_accounts;
+mod stopwatch;
 pub mod store;
 pub mod suppression;
 pub mod templates;

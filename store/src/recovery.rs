@@ -26,9 +26,12 @@ impl Store {
     /// Before the engine starts.
     pub async fn recover(&self, platform: &Platform, now: Wall) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
-        let open = sql("SELECT * FROM attempts WHERE state = 'open'").all(&self.db).await?;
+        let open = sql("SELECT * FROM attempts WHERE state = 'open'")
+            .all(&self.db)
+            .await?;
         for row in &open {
-            recovered.interrupted += u64::from(self.interrupt(platform, row, now).await? == Ended::Now);
+            recovered.interrupted +=
+                u64::from(self.interrupt(platform, row, now).await? == Ended::Now);
         }
         let mut tx = self.db.begin().await?;
         // A lead on the phone whose attempt is gone cannot be, but must not wait for ever either.
@@ -44,10 +47,17 @@ impl Store {
     }
 
     /// One attempt, in a transaction of its own: a stop in between leaves the rest for the next start.
-    async fn interrupt(&self, platform: &Platform, row: &Row, now: Wall) -> Result<Ended, StoreError> {
+    async fn interrupt(
+        &self,
+        platform: &Platform,
+        row: &Row,
+        now: Wall,
+    ) -> Result<Ended, StoreError> {
         let attempt = attempts::read(row)?;
         let scope = platform.tenant(row.get("tenant_id")?);
-        let talk = attempt.answered_at.map_or(Duration::ZERO, |at| attempt.seen_at.since(at));
+        let talk = attempt
+            .answered_at
+            .map_or(Duration::ZERO, |at| attempt.seen_at.since(at));
         let charge = match (&attempt.rate, attempt.answered_at) {
             (Some(rate), Some(_)) => billing::charge(rate, talk.max(ALIVE)).min(attempt.reserved),
             _ => Money::ZERO,
@@ -91,7 +101,15 @@ impl Store {
                     };
                     let grade = lead.lead.grade.unwrap_or(Grade::E);
                     let plan = &campaign.campaign;
-                    outcome::after_attempt(plan.max_attempts, &plan.retry, before, cdr.disposition, grade, false, now)
+                    outcome::after_attempt(
+                        plan.max_attempts,
+                        &plan.retry,
+                        before,
+                        cdr.disposition,
+                        grade,
+                        false,
+                        now,
+                    )
                 })
             }
             _ => None,

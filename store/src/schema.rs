@@ -23,7 +23,6 @@ pub const PLATFORM_FUNCTIONS: &[&str] = &[
     "is_set_up",
     "add_setup_token",
     "setup_token_is_good",
-    "use_setup_token",
     "create_first_admin",
     // The platform's administrator.
     "tenants",
@@ -40,3 +39,6 @@ pub const PLATFORM_FUNCTIONS: &[&str] = &[
     "prune_bindings",
     "recover",
 ];
+
+/// Functions whose first argument is itself the evidence: whoever holds the link may use it, once.
+pub const EVIDENCE_FUNCTIONS: &[&str] = &["use_setup_token"];

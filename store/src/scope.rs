@@ -28,14 +28,19 @@ impl Role {
         }
     }
     pub fn parse(text: &str) -> Option<Role> {
-        [Role::Agent, Role::Supervisor, Role::Admin, Role::System].into_iter().find(|role| role.as_str() == text)
+        [Role::Agent, Role::Supervisor, Role::Admin, Role::System]
+            .into_iter()
+            .find(|role| role.as_str() == text)
     }
 }
 
 /// Who acts: kept with every change worth asking about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
-    User { user: UserId, session: SessionId },
+    User {
+        user: UserId,
+        session: SessionId,
+    },
     ApiKey(ApiKeyId),
     /// A call, a campaign, a start: nobody in particular.
     Engine,
@@ -73,7 +78,11 @@ pub struct Scope {
 impl Scope {
     /// Only next to the query that found the evidence.
     pub(crate) fn mint(tenant: TenantId, actor: Actor, role: Role) -> Scope {
-        Scope { tenant, actor, role }
+        Scope {
+            tenant,
+            actor,
+            role,
+        }
     }
     pub fn tenant(&self) -> TenantId {
         self.tenant

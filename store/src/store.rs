@@ -39,7 +39,13 @@ impl Store {
     /// `Platform` that comes with it: hand it only to the engine and to what looks up credentials.
     pub async fn open(address: &str) -> Result<(Store, Platform), StoreError> {
         let db = Db::open(address).await?;
-        Ok((Store { db, lanes: Arc::default() }, Platform::mint(Actor::Engine)))
+        Ok((
+            Store {
+                db,
+                lanes: Arc::default(),
+            },
+            Platform::mint(Actor::Engine),
+        ))
     }
 
     /// Finishes what runs and closes the database.

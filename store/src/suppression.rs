@@ -21,7 +21,11 @@ impl Store {
     }
 
     /// Many, in short transactions of the bulk lane. Returns how many leads were stopped.
-    pub async fn import_suppressed(&self, scope: &Scope, entries: &[Suppression]) -> Result<u64, StoreError> {
+    pub async fn import_suppressed(
+        &self,
+        scope: &Scope,
+        entries: &[Suppression],
+    ) -> Result<u64, StoreError> {
         let mut stopped = 0;
         let mut entries = entries.iter().peekable();
         while entries.peek().is_some() {
@@ -66,12 +70,21 @@ impl Store {
         let limit = limit.clamp(1, MAX_PAGE);
         let mut list = sql("SELECT * FROM suppressed WHERE tenant_id = $1").bind(scope.tenant());
         if let Some(text) = search {
-            list = list.and("AND number LIKE ? ESCAPE '!'", format!("{}%", escaped(text)));
+            list = list.and(
+                "AND number LIKE ? ESCAPE '!'",
+                format!("{}%", escaped(text)),
+            );
         }
         if let Some((number, list_id)) = cursor.map(place).transpose()? {
-            list = list.and("AND (number > ?", number.clone()).and("OR (number = ?", number).and("AND list_id > ?))", list_id);
+            list = list
+                .and("AND (number > ?", number.clone())
+                .and("OR (number = ?", number)
+                .and("AND list_id > ?))", list_id);
         }
-        let rows = list.and("ORDER BY number, list_id LIMIT ?", limit + 1).all(&self.db).await?;
+        let rows = list
+            .and("ORDER BY number, list_id LIMIT ?", limit + 1)
+            .all(&self.db)
+            .await?;
         let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(rows, limit, |entry| {
             format!("{}.{}", entry.number, list_id(scope, entry.campaign))
@@ -110,10 +123,17 @@ fn list_id(scope: &Scope, campaign: Option<CampaignId>) -> uuid::Uuid {
 fn place(cursor: &str) -> Result<(String, uuid::Uuid), StoreError> {
     let bad = StoreError::Invalid { field: "cursor" };
     let (number, list) = cursor.split_once('.').ok_or(bad.clone())?;
-    Ok((number.to_owned(), uuid::Uuid::parse_str(list).map_err(|_| bad)?))
+    Ok((
+        number.to_owned(),
+        uuid::Uuid::parse_str(list).map_err(|_| bad)?,
+    ))
 }
 
-pub(crate) async fn suppress(tx: &mut Tx, scope: &Scope, entry: &Suppression) -> Result<u64, StoreError> {
+pub(crate) async fn suppress(
+    tx: &mut Tx,
+    scope: &Scope,
+    entry: &Suppression,
+) -> Result<u64, StoreError> {
     sql("INSERT INTO suppressed (tenant_id, number, list_id, source, note, created_at, expires_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (tenant_id, number, list_id) DO UPDATE SET source = excluded.source, note = excluded.note, \
@@ -147,7 +167,11 @@ fn read(row: &Row) -> Result<Suppression, StoreError> {
     let campaign = (list != tenant.0).then_some(CampaignId(list));
     Ok(Suppression {
         number: row.get("number")?,
-        list: if campaign.is_some() { DncList::Campaign } else { DncList::Tenant },
+        list: if campaign.is_some() {
+            DncList::Campaign
+        } else {
+            DncList::Tenant
+        },
         tenant: Some(tenant),
         campaign,
         by: crate::code::read(row, "source")?,

@@ -14,12 +14,13 @@ use crate::db::Tx;
 use crate::error::StoreError;
 use crate::finish::Ended;
 use crate::scope::Platform;
+use crate::stopwatch::Stopwatch;
 use crate::store::Store;
 use crate::{bindings, claims, finish};
 use model::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use switch::{BeginRefused, Input, Persist};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -50,7 +51,9 @@ pub struct Writer {
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("waiting", &self.waiting()).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,14 +70,19 @@ struct Closing {
 
 #[derive(Debug)]
 struct Job {
-    asked: Instant,
+    asked: Stopwatch,
     what: What,
 }
 
 #[derive(Debug)]
 enum What {
     Change(Persist),
-    Claim { tenant: TenantId, campaign: CampaignId, at_most: u16, now: Wall },
+    Claim {
+        tenant: TenantId,
+        campaign: CampaignId,
+        at_most: u16,
+        now: Wall,
+    },
 }
 
 impl Writer {
@@ -95,37 +103,68 @@ impl Writer {
             closing: closing.clone(),
         };
         let handle = tokio::spawn(task.run());
-        (Writer { jobs, store: store.clone(), deliver, closing }, handle)
+        (
+            Writer {
+                jobs,
+                store: store.clone(),
+                deliver,
+                closing,
+            },
+            handle,
+        )
     }
 
     /// Takes a change, to be written in the order of the pushes. A `Begin` that finds no room is answered at once with
     /// `BeginRefused::Unavailable`; any other change comes back.
     pub fn push(&self, change: Persist) -> Result<(), Overflow> {
-        let bound = if matches!(change, Persist::Begin(_)) { SOFT } else { HARD };
-        match self.send(What::Change(change), bound) {
-            Ok(()) => Ok(()),
-            Err(What::Change(Persist::Begin(begin))) => {
+        let bound = if matches!(change, Persist::Begin(_)) {
+            SOFT
+        } else {
+            HARD
+        };
+        let Err(refused) = self.send(What::Change(change), bound) else {
+            return Ok(());
+        };
+        match *refused {
+            What::Change(Persist::Begin(begin)) => {
                 (self.deliver)(unavailable(begin.call));
                 Ok(())
             }
-            Err(What::Change(change)) => Err(Overflow(Box::new(change))),
-            Err(What::Claim { .. }) => Ok(()),
+            What::Change(change) => Err(Overflow(Box::new(change))),
+            What::Claim { .. } => Ok(()),
         }
     }
 
     /// Claims leads, after the changes pushed before it; answered by `Input::Claimed`, with none when there is no room.
     pub fn claim(&self, tenant: TenantId, campaign: CampaignId, at_most: u16, now: Wall) {
-        if self.send(What::Claim { tenant, campaign, at_most, now }, SOFT).is_err() {
+        if self
+            .send(
+                What::Claim {
+                    tenant,
+                    campaign,
+                    at_most,
+                    now,
+                },
+                SOFT,
+            )
+            .is_err()
+        {
             (self.deliver)(nothing_claimed(campaign));
         }
     }
 
-    fn send(&self, what: What, bound: usize) -> Result<(), What> {
+    fn send(&self, what: What, bound: usize) -> Result<(), Box<What>> {
         let lanes = &self.store.lanes;
         let room = lanes.call_waits() <= bound && !self.closing.asked.load(Ordering::Acquire);
         let sent = match room {
-            true => self.jobs.send(Job { asked: Instant::now(), what }).map_err(|refused| refused.0.what),
-            false => Err(what),
+            true => self
+                .jobs
+                .send(Job {
+                    asked: Stopwatch::start(),
+                    what,
+                })
+                .map_err(|refused| Box::new(refused.0.what)),
+            false => Err(Box::new(what)),
         };
         if sent.is_err() {
             lanes.calls_done(1);
@@ -146,11 +185,18 @@ impl Writer {
 }
 
 fn unavailable(call: CallId) -> Input {
-    Input::Begun { call, result: Err(BeginRefused::Unavailable) }
+    Input::Begun {
+        call,
+        result: Err(BeginRefused::Unavailable),
+    }
 }
 
 fn nothing_claimed(campaign: CampaignId) -> Input {
-    Input::Claimed { campaign, leads: Vec::new(), next_due: None }
+    Input::Claimed {
+        campaign,
+        leads: Vec::new(),
+        next_due: None,
+    }
 }
 
 struct Task {
@@ -198,7 +244,9 @@ impl Task {
         loop {
             match self.try_write(batch).await {
                 Ok(answers) => {
-                    answers.into_iter().for_each(|answer| (self.deliver)(answer));
+                    answers
+                        .into_iter()
+                        .for_each(|answer| (self.deliver)(answer));
                     return;
                 }
                 Err(error) => {
@@ -224,7 +272,9 @@ impl Task {
                 return;
             }
             // Nothing is awaited but the time; `sleep` is for tests of time, and banned.
-            tokio::time::timeout(back_off, std::future::pending::<()>()).await.ok();
+            tokio::time::timeout(back_off, std::future::pending::<()>())
+                .await
+                .ok();
             back_off = (back_off * 2).min(BACK_OFF_MOST);
         }
     }
@@ -235,7 +285,9 @@ impl Task {
             match &job.what {
                 What::Change(Persist::Begin(begin)) => (self.deliver)(unavailable(begin.call)),
                 What::Claim { campaign, .. } => (self.deliver)(nothing_claimed(*campaign)),
-                What::Change(change) => tracing::error!(?change, "not written: the database is closed"),
+                What::Change(change) => {
+                    tracing::error!(?change, "not written: the database is closed")
+                }
             }
         }
     }
@@ -254,7 +306,10 @@ impl Task {
                 Err(NotBegun::Refused(refused)) => {
                     tx.undo().await?;
                     if let What::Change(Persist::Begin(begin)) = &job.what {
-                        answers.push(Input::Begun { call: begin.call, result: Err(refused) });
+                        answers.push(Input::Begun {
+                            call: begin.call,
+                            result: Err(refused),
+                        });
                     }
                 }
                 Err(NotBegun::Failed(error)) if error.is_transient() => return Err(error),
@@ -271,25 +326,45 @@ impl Task {
     async fn apply(&self, tx: &mut Tx, what: &What) -> Result<Option<Input>, NotBegun> {
         let scope = self.platform.tenant(what.tenant());
         match what {
-            What::Claim { campaign, at_most, now, .. } => {
+            What::Claim {
+                campaign,
+                at_most,
+                now,
+                ..
+            } => {
                 let claimed = claims::claim(tx, &scope, *campaign, *at_most, *now).await?;
                 let (leads, next_due) = (claimed.leads, claimed.next_due);
-                return Ok(Some(Input::Claimed { campaign: *campaign, leads, next_due }));
+                return Ok(Some(Input::Claimed {
+                    campaign: *campaign,
+                    leads,
+                    next_due,
+                }));
             }
             What::Change(Persist::Begin(begin)) => {
                 let reservation = attempts::begin(tx, &scope, begin).await?;
-                return Ok(Some(Input::Begun { call: begin.call, result: Ok(reservation) }));
+                return Ok(Some(Input::Begun {
+                    call: begin.call,
+                    result: Ok(reservation),
+                }));
             }
-            What::Change(Persist::Answered { call, at, .. }) => attempts::answered(tx, &scope, *call, *at).await?,
+            What::Change(Persist::Answered { call, at, .. }) => {
+                attempts::answered(tx, &scope, *call, *at).await?
+            }
             What::Change(Persist::Denied(denied)) => attempts::denied(tx, &scope, denied).await?,
-            What::Change(Persist::Unclaim { leads, .. }) => attempts::unclaim(tx, &scope, leads).await?,
+            What::Change(Persist::Unclaim { leads, .. }) => {
+                attempts::unclaim(tx, &scope, leads).await?
+            }
             What::Change(Persist::Finish(end)) => {
                 if finish::finish(tx, &scope, end).await? == Ended::Before {
                     tracing::debug!(call = %end.cdr.id, "finished before");
                 }
             }
-            What::Change(Persist::Bound { binding, .. }) => bindings::bind(tx, &scope, binding).await?,
-            What::Change(Persist::Unbound { aor, contact, .. }) => bindings::unbind(tx, &scope, aor, contact).await?,
+            What::Change(Persist::Bound { binding, .. }) => {
+                bindings::bind(tx, &scope, binding).await?
+            }
+            What::Change(Persist::Unbound { aor, contact, .. }) => {
+                bindings::unbind(tx, &scope, aor, contact).await?
+            }
         }
         Ok(None)
     }

@@ -22,10 +22,20 @@ pub enum Db {
 impl Db {
     /// Opens `sqlite:path`, or a plain path, creates it where it is missing and brings its schema up to date.
     pub async fn open(address: &str) -> Result<Db, StoreError> {
+        Ok(Db::Sqlite(sqlite::open(Db::sqlite_path(address)?).await?))
+    }
+
+    /// The schema a database has (`None`: not made yet) and the one this release knows; looks only.
+    pub async fn schema(address: &str) -> Result<(Option<i64>, i64), StoreError> {
+        sqlite::schema(Db::sqlite_path(address)?).await
+    }
+
+    /// The file an address names.
+    pub fn sqlite_path(address: &str) -> Result<&str, StoreError> {
         match address.split_once(':') {
             Some(("postgres" | "postgresql", _)) => Err(StoreError::Address),
-            Some(("sqlite", path)) => Ok(Db::Sqlite(sqlite::open(path.trim_start_matches("//")).await?)),
-            _ if !address.is_empty() => Ok(Db::Sqlite(sqlite::open(address).await?)),
+            Some(("sqlite", path)) => Ok(path.trim_start_matches("//")),
+            _ if !address.is_empty() => Ok(address),
             _ => Err(StoreError::Address),
         }
     }
@@ -102,12 +112,18 @@ pub struct Statement {
 
 /// A statement with fixed text.
 pub fn sql(text: &'static str) -> Statement {
-    Statement { text: Cow::Borrowed(text), values: Vec::new() }
+    Statement {
+        text: Cow::Borrowed(text),
+        values: Vec::new(),
+    }
 }
 
 /// A statement put together from fixed pieces. Values are always bound, never written into the text.
 pub(crate) fn assembled(text: String) -> Statement {
-    Statement { text: Cow::Owned(text), values: Vec::new() }
+    Statement {
+        text: Cow::Owned(text),
+        values: Vec::new(),
+    }
 }
 
 impl Statement {
@@ -136,7 +152,11 @@ impl Statement {
     }
 
     /// Adds `piece IN (…)`; of nothing, nothing is found.
-    pub(crate) fn among<V: Into<Value>>(mut self, piece: &'static str, values: impl IntoIterator<Item = V>) -> Self {
+    pub(crate) fn among<V: Into<Value>>(
+        mut self,
+        piece: &'static str,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
         self = self.then(piece).then("IN (NULL");
         for value in values {
             self = self.and(", ?", value);
@@ -191,10 +211,12 @@ impl Statement {
 pub(super) fn migration_error(error: sqlx::migrate::MigrateError, known: i64) -> StoreError {
     use sqlx::migrate::MigrateError;
     match error {
-        MigrateError::VersionMissing(found) if found > known => StoreError::NewerSchema { found, known },
-        MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) => {
-            StoreError::ForeignSchema(version)
+        MigrateError::VersionMissing(found) if found > known => {
+            StoreError::NewerSchema { found, known }
         }
+        MigrateError::VersionMissing(version)
+        | MigrateError::VersionMismatch(version)
+        | MigrateError::Dirty(version) => StoreError::ForeignSchema(version),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         other => {
             tracing::error!(error = %other, "migration");

@@ -22,7 +22,9 @@ pub struct Json<'a, T: ?Sized>(pub &'a T);
 impl<T: Serialize + ?Sized> From<Json<'_, T>> for Value {
     fn from(Json(value): Json<'_, T>) -> Value {
         // Only maps with non-text keys and failing Serialize impls can fail; none of ours is one.
-        Value::Text(Some(serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())))
+        Value::Text(Some(
+            serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()),
+        ))
     }
 }
 
@@ -176,6 +178,18 @@ macro_rules! ids {
 }
 
 ids!(
-    TenantId, UserId, ExtensionId, TrunkId, CallerNumberId, TemplateId, PromptId, CampaignId, LeadId, CallId,
-    crate::ids::SessionId, crate::ids::ApiKeyId, crate::ids::PostingId, crate::ids::DecisionId,
+    TenantId,
+    UserId,
+    ExtensionId,
+    TrunkId,
+    CallerNumberId,
+    TemplateId,
+    PromptId,
+    CampaignId,
+    LeadId,
+    CallId,
+    crate::ids::SessionId,
+    crate::ids::ApiKeyId,
+    crate::ids::PostingId,
+    crate::ids::DecisionId,
 );
