@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::config;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -165,6 +165,9 @@ pub enum Bench {
 
 /// Runs the command line; the process's exit status.
 pub async fn run(cli: Cli) -> Result<i32> {
+    if let Some(file) = cli.config.as_ref().filter(|file| !file.exists()) {
+        bail!("there is no settings file {}. FIX: leave --config out, or write the file", file.display());
+    }
     let layers = config::layers(cli.config.as_ref(), &cli.flags);
     let command = cli.command.unwrap_or(Command::Serve);
     if let Command::Config(ConfigCommand::Show) = command {

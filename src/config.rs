@@ -37,6 +37,22 @@ pub struct Config {
     pub log: String,
 }
 
+/// What `HUYING_*` may set; other variables of that prefix are not ours to refuse.
+const KEYS: &[&str] = &[
+    "data",
+    "database",
+    "sip",
+    "advertised",
+    "realm",
+    "rtp_ports",
+    "http",
+    "public_url",
+    "model",
+    "speech_workers",
+    "media_workers",
+    "log",
+];
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -68,7 +84,7 @@ pub fn layers(file: Option<&PathBuf>, flags: &impl Serialize) -> Figment {
     let file = file.cloned().unwrap_or_else(|| "huying.toml".into());
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file(file))
-        .merge(Env::prefixed("HUYING_"))
+        .merge(Env::prefixed("HUYING_").filter(|key| KEYS.contains(&key.as_str())))
         .merge(Serialized::defaults(flags))
 }
 
@@ -167,4 +183,37 @@ pub fn route_address() -> Option<IpAddr> {
     // RFC 5737 TEST-NET-1: routed like any address outside, owned by nobody.
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     socket.local_addr().ok().map(|local| local.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_can_be_given_by_the_environment() {
+        let value = serde_json::to_value(Config::default()).unwrap();
+        let mut fields: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut keys = KEYS.to_vec();
+        fields.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(fields, keys);
+    }
+
+    #[test]
+    fn flags_win_and_every_value_names_its_source() {
+        let flags = crate::cli::Flags { log: Some("debug".into()), ..Default::default() };
+        let shown = show(&layers(Some(&"/nonexistent.toml".into()), &flags)).unwrap();
+        let log = shown.iter().find(|shown| shown.key == "log").unwrap();
+        assert_eq!((log.value.as_str(), log.source.as_str()), ("debug", "flag"));
+        let realm = shown.iter().find(|shown| shown.key == "realm").unwrap();
+        assert_eq!((realm.value.as_str(), realm.source.as_str()), ("huying", "default"));
+    }
+
+    #[test]
+    fn a_port_range_that_is_none_says_what_to_write() {
+        let mut config = Config { rtp_ports: "30000-20000".into(), ..Config::default() };
+        assert!(config.rtp_ports().unwrap_err().to_string().contains("FIX"));
+        config.rtp_ports = "0".into();
+        assert!(config.rtp_ports().is_ok());
+    }
 }

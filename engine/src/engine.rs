@@ -114,6 +114,8 @@ impl Engine {
             Hearing::None { why } => (None, why),
         };
         let can_hear = speech.is_some();
+        // Its tables are built at first use otherwise, in the middle of the first call.
+        bots::lexicon::warm();
 
         let announce = publish.clone();
         let done = Arc::new(move |recorded: Recorded| {
