@@ -38,6 +38,8 @@ pub(crate) enum CallInput {
     },
     Leg(LegId, LegInput),
     Deadline,
+    #[cfg(test)]
+    Panic,
     /// Somebody with the right to do so ends it.
     HangUp {
         actor: String,
@@ -250,7 +252,7 @@ impl Core {
         self.legs.iter_mut().find(|leg| leg.id == id)
     }
 
-    fn add_leg(&mut self, opened: OpenedMedia, signalling: std::net::IpAddr) -> LegId {
+    pub fn add_leg(&mut self, opened: OpenedMedia, signalling: std::net::IpAddr) -> LegId {
         let OpenedMedia { leg: id, params } = opened;
         self.legs.push(Leg {
             id,
@@ -567,6 +569,8 @@ impl Call {
                 self.core
                     .end_by(world, EndedBy::Operator, "ended by an operator");
             }
+            #[cfg(test)]
+            CallInput::Panic => panic!("a defect in a call"),
             CallInput::Deadline => self.deadline(world),
             CallInput::Leg(leg, input) => {
                 if let LegInput::Gone(_) = &input

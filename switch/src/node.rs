@@ -725,3 +725,78 @@ fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
     let digit = text.trim().chars().next()?.to_ascii_uppercase();
     matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D').then_some(digit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn tenant() -> Arc<TenantDirectory> {
+        Arc::new(TenantDirectory {
+            tenant: TenantId(model::id::Uuid::from_u128(1)),
+            account: "acme".into(),
+            domains: Vec::new(),
+            banned: false,
+            country: "86".into(),
+            rate: billing::Rate::per_minute(Currency::Cny, Money(10)),
+            robot_lines: 1,
+            policy: dialer::Policy::default(),
+            extensions: Vec::new(),
+            trunks: Vec::new(),
+            caller_numbers: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_defect_in_one_call_ends_that_call_with_a_record() {
+        let address: std::net::SocketAddr = ([127, 0, 0, 1], 5060).into();
+        let config = Config {
+            sip: sip::Config::new("pbx.example", address),
+            media_address: address.ip(),
+            rtp_ports: vec![20_000, 20_002],
+            workers: 1,
+        };
+        let mut node = Node::new(config, [1; 32]);
+        let begin = |node: &mut Node| {
+            let parties = crate::call::Parties {
+                direction: Direction::Internal,
+                caller: "1001".into(),
+                callee: "1002".into(),
+                campaign: None,
+                lead: None,
+                extension: None,
+                trunk: None,
+            };
+            let id: CallId = node.world.mint(Wall::from_millis(1));
+            let mut core = Core::new(&node.world, id, tenant(), 0, parties);
+            let opened = node.world.open_media(id, 0).expect("a port is free");
+            let leg = core.add_leg(opened, address.ip());
+            let direct = Direct::new(leg, Bytes::new(), Vec::new(), Vec::new());
+            node.insert(Call::direct(core, direct));
+            (id, leg)
+        };
+        let (broken, leg) = begin(&mut node);
+        let (sound, _) = begin(&mut node);
+        node.call(broken, CallInput::Panic);
+        node.call(broken, CallInput::Panic);
+        assert_eq!(node.calls(), 2, "its media is still closing");
+        let stats = LegStats::default();
+        node.take(Input::Media(media::Event::Closed { leg, stats }));
+        assert!(node.calls.contains_key(&sound) && node.calls() == 1);
+        let records: Vec<&Cdr> = node
+            .world
+            .effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Persist(Persist::Finish(finish)) => Some(&finish.cdr),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(records.len(), 1);
+        assert_eq!(
+            (records[0].id, records[0].termination.by),
+            (broken, EndedBy::System)
+        );
+        assert_eq!(node.world.open_ports(), 1);
+    }
+}
