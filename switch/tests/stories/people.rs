@@ -450,3 +450,51 @@ fn calls_run_out_of_ports_before_they_run_out_of_manners() {
     stage.tell(Input::HangUpAll);
     stage.close();
 }
+
+#[test]
+fn a_trunk_calls_in_to_an_extension_and_no_further() {
+    let mut stage = phones(22);
+    let id = stage.call_as(GATEWAY, "13900139000", "1002");
+    stage.seconds(5);
+    stage.hang_up(GATEWAY, id);
+    stage.seconds(2);
+    let cdr = &last(&stage).cdr;
+    assert_eq!(cdr.direction, Direction::Inbound);
+    assert_eq!(
+        (cdr.caller.as_str(), cdr.trunk),
+        ("13900139000", Some(trunk()))
+    );
+    assert!(cdr.customer_stats.is_some());
+    // Not out again, which would be a stranger's call on the tenant's bill.
+    stage.call_as(GATEWAY, "13900139000", OUT);
+    stage.seconds(2);
+    let story = &stage.peers[GATEWAY].story;
+    assert_eq!(story.last().map(String::as_str), Some("failed 404"));
+    stage.close();
+}
+
+#[test]
+fn another_tenants_extension_is_a_stranger() {
+    let mut stage = phones(23);
+    let mut other = directory();
+    other.tenant = TenantId(model::id::Uuid::from_u128(77));
+    other.account = "other".to_owned();
+    other.domains = vec!["other.example".to_owned()];
+    other.trunks.clear();
+    other.extensions.truncate(1);
+    let (user, aor) = ("2001.other", "2001@other");
+    let account = sip::Account::from_password(user, REALM, aor, "pw");
+    other.extensions[0].account = std::sync::Arc::new(account);
+    other.extensions[0].number = "2001".to_owned();
+    stage.tell(Input::Directory(std::sync::Arc::new(other)));
+    for to in ["2001.other", "2001"] {
+        stage.call(ANA, to);
+        stage.seconds(2);
+        let story = stage.peers[ANA].story.last().cloned().unwrap_or_default();
+        assert!(
+            ["failed 404", "failed 403"].contains(&story.as_str()),
+            "{story}"
+        );
+    }
+    stage.close();
+}

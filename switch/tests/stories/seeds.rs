@@ -3,7 +3,7 @@
 use crate::stage::Stage;
 use crate::stage::callee::Line;
 use crate::stage::house::*;
-use crate::stage::peer::Manner;
+use crate::stage::peer::{Act, Manner};
 use crate::stage::shop::Mood;
 use dialer::CampaignState;
 use std::collections::BTreeMap;
@@ -211,6 +211,104 @@ fn two_hundred_bad_hours() {
             stage.close();
         });
     }
+}
+
+/// People call each other, out, in, and nobody; hang up, hold and change their minds at any moment.
+fn a_busy_office(stage: &mut Stage) {
+    stage.register(BO_TOO, None);
+    stage.seconds(10);
+    let mut calls = Vec::new();
+    for _ in 0..60 {
+        let chance = &mut stage.chance;
+        let (what, who) = (chance.below(10), chance.below(4) as usize);
+        let (which, wait) = (chance.below(64) as usize, chance.below(3000));
+        match what {
+            0..4 => {
+                let everyone = ["1001", "1002", "1003", "ghost", "110", "13900139000"];
+                let to = everyone[which % everyone.len()];
+                calls.push((who, stage.call(who, to)));
+            }
+            4 | 5 => {
+                let manner = match somebody(stage) {
+                    // Nobody's robot talks here.
+                    Manner::Answers {
+                        rings,
+                        after,
+                        early,
+                        hangs_up,
+                        ..
+                    } => Manner::Answers {
+                        rings,
+                        after,
+                        early,
+                        lines: Vec::new(),
+                        hangs_up,
+                    },
+                    other => other,
+                };
+                stage.peers[who].manner = manner;
+            }
+            6 | 7 => {
+                let dialogs: Vec<_> = stage.peers[who].dialogs.keys().copied().collect();
+                if !dialogs.is_empty() {
+                    stage.hang_up(who, dialogs[which % dialogs.len()]);
+                }
+            }
+            8 => {
+                if let Some((who, id)) = calls.get(which % calls.len().max(1)).copied() {
+                    let way = [media::Direction::SendOnly, media::Direction::SendRecv];
+                    stage.peer_acts(who, id, Act::Hold(way[which % 2]));
+                }
+            }
+            _ => {
+                let live = stage.node.live_calls(tenant());
+                match which % 4 {
+                    0 if !live.is_empty() => {
+                        let call = live[which % live.len()].id;
+                        let (tenant, actor) = (tenant(), "ana".to_owned());
+                        stage.tell(Input::HangUp {
+                            tenant,
+                            call,
+                            actor,
+                        });
+                    }
+                    1 => stage.worker.failing += 1,
+                    2 => {
+                        if let Some(leg) = stage.worker.first_open() {
+                            stage.lose_leg(leg);
+                        }
+                    }
+                    _ => stage.change_house(|house| house.banned = which.is_multiple_of(8)),
+                }
+            }
+        }
+        stage.run_for(Duration::from_millis(wait));
+    }
+    stage.tell(Input::HangUpAll);
+    for who in 0..stage.peers.len() {
+        let dialogs: Vec<_> = stage.peers[who].dialogs.keys().copied().collect();
+        for id in dialogs {
+            stage.hang_up(who, id);
+        }
+    }
+    stage.close();
+}
+
+#[test]
+fn two_hundred_busy_offices() {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in 1..=200 {
+        let mut stage = Stage::new(seed).rough();
+        if seed.is_multiple_of(3) {
+            stage = stage.only(10);
+        }
+        tell(seed, &mut stage, a_busy_office);
+        for outcome in stage.outcomes() {
+            *seen.entry(outcome).or_default() += 1;
+        }
+    }
+    let answered = seen.get("Answered -").copied().unwrap_or(0);
+    assert!(answered > 300, "{seen:?}");
 }
 
 #[test]

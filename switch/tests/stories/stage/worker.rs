@@ -9,6 +9,8 @@ use switch::{Input, MediaCommand};
 pub struct Worker {
     legs: BTreeMap<LegId, Leg>,
     closed: BTreeSet<LegId>,
+    /// Never opened, or gone by themselves. A `Close` may be on its way to them.
+    lost: BTreeSet<LegId>,
     /// So many of the next sockets cannot be opened.
     pub failing: u32,
     /// Legs opened so far.
@@ -65,7 +67,7 @@ impl Stage {
                 self.worker.opened += 1;
                 if self.worker.failing > 0 {
                     self.worker.failing -= 1;
-                    self.worker.closed.insert(leg);
+                    self.worker.lost.insert(leg);
                     return self.after(0, Happening::Node(Input::MediaFailed { leg }));
                 }
                 let fresh = Leg {
@@ -130,6 +132,9 @@ impl Stage {
                         "leg {} is closed twice",
                         leg.0
                     );
+                    if self.worker.lost.contains(&leg) {
+                        return;
+                    }
                     self.worker.part(leg);
                     let gone = self.worker.legs.remove(&leg).expect("opened before closed");
                     let stats = LegStats {
@@ -146,7 +151,8 @@ impl Stage {
 
     /// An open leg; `None` when it was closed meanwhile. A leg that never was is a fault.
     fn known(&mut self, leg: LegId) -> Option<&mut Leg> {
-        let closed = self.worker.closed.contains(&leg);
+        let worker = &self.worker;
+        let closed = worker.closed.contains(&leg) || worker.lost.contains(&leg);
         let found = self.worker.legs.get_mut(&leg);
         assert!(found.is_some() || closed, "leg {} never was", leg.0);
         found
@@ -202,7 +208,7 @@ impl Stage {
     pub fn lose_leg(&mut self, leg: LegId) {
         self.worker.part(leg);
         self.worker.legs.remove(&leg).expect("it is open");
-        self.worker.closed.insert(leg);
+        self.worker.lost.insert(leg);
         let stats = LegStats::default();
         let event = media::Event::Closed { leg, stats };
         self.after(0, Happening::Node(Input::Media(event)));
