@@ -22,7 +22,7 @@ serve: packages
 test: test-packages check
 	$(CARGO) build --workspace --all-targets
 	./target/debug/huying models pull $(MODEL)
-	$(CARGO) test --workspace --all-targets --no-fail-fast
+	$(CARGO) test --workspace --no-fail-fast
 
 check: packages
 	$(CARGO) fmt --all --check
