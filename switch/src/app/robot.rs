@@ -311,6 +311,9 @@ impl Robot {
 
     pub fn deadline(&mut self, core: &mut Core, world: &mut World) {
         let now = world.now.mono;
+        if self.longest(core).is_some_and(|at| now >= at) {
+            return core.end_by(world, EndedBy::System, "the longest call is over");
+        }
         if !self.warned && self.warn_at(core).is_some_and(|at| now >= at) {
             self.warned = true;
             self.converse(core, world, RobotEvent::BalanceLow);
@@ -337,13 +340,20 @@ impl Robot {
         Some(cut - (length + Duration::from_millis(500)))
     }
 
+    /// A reservation ends by then; a call without one ends here.
+    fn longest(&self, core: &Core) -> Option<Mono> {
+        let answered = core.answered?.mono;
+        Some(answered + self.plan.campaign.max_duration)
+    }
+
     pub fn next_deadline(&self, core: &Core) -> Option<Mono> {
         let warn = if self.warned {
             None
         } else {
             self.warn_at(core)
         };
-        [warn, self.conversation.next_deadline()]
+        let conversation = self.conversation.next_deadline();
+        [warn, conversation, self.longest(core)]
             .into_iter()
             .flatten()
             .min()

@@ -111,6 +111,8 @@ impl Node {
         let policy = tenant
             .policy
             .for_person(Purpose::Service, true, Money::ZERO);
+        // Nothing is known of the number here, since no SQL is on this path. Of the rules that bind a person only the
+        // platform's do-not-call list would need it, and is not applied to people's calls yet.
         let history = History::default();
         let verdict = match callee {
             Called::Number(number) => {

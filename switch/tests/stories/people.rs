@@ -318,6 +318,32 @@ fn beeps_tell_both_that_the_money_ends() {
 }
 
 #[test]
+fn the_cut_comes_in_time_with_beeps_or_without() {
+    // A second is all there is: shorter than the beeps.
+    let mut stage = phones(24).only(10);
+    let second = Duration::from_secs(1);
+    let rate = billing::Rate::new(Currency::Cny, Money(10), second, Duration::ZERO);
+    stage.change_house(|house| house.rate = rate.expect("a rate"));
+    stage.call(ANA, OUT);
+    stage.seconds(10);
+    let cdr = &last(&stage).cdr;
+    assert_eq!((cdr.talk_ms, cdr.charge), (1000, Money(10)));
+    assert!(stage.told(&["media unbridge", "media play"]).is_empty());
+    stage.close();
+    // The beeps never report their end.
+    let mut stage = phones(25).only(10);
+    stage.worker.mute = true;
+    stage.call(ANA, OUT);
+    stage.seconds(90);
+    let cdr = &last(&stage).cdr;
+    assert_eq!(
+        (cdr.talk_ms, cdr.termination.by),
+        (60_000, EndedBy::Balance)
+    );
+    stage.close();
+}
+
+#[test]
 fn no_money_is_402_and_no_store_503() {
     let mut stage = phones(14).only(9);
     stage.call(ANA, OUT);

@@ -242,6 +242,19 @@ fn the_cut_prompt_is_heard_before_the_money_ends_and_never_after() {
 }
 
 #[test]
+fn a_worker_that_reports_nothing_holds_no_line() {
+    let mut stage = Stage::new(19).only(10);
+    stage.worker.mute = true;
+    stage.lead(MAY, said(&["可以"]));
+    stage.start(|_| {});
+    stage.run_campaign();
+    stage.close();
+    let record = stage.shop.records(MAY)[0];
+    assert_eq!(record.cdr.termination.by, EndedBy::Balance);
+    assert_eq!((record.cdr.talk_ms, record.cdr.charge), (60_000, Money(10)));
+}
+
+#[test]
 fn no_money_no_call() {
     let mut stage = Stage::new(5).only(9);
     stage.lead(MAY, said(&["可以"]));

@@ -13,6 +13,8 @@ pub struct Worker {
     lost: BTreeSet<LegId>,
     /// So many of the next sockets cannot be opened.
     pub failing: u32,
+    /// Prompts never report their end.
+    pub mute: bool,
     /// Legs opened so far.
     pub opened: usize,
     tokens: u64,
@@ -191,7 +193,7 @@ impl Stage {
     }
 
     pub fn play_ends(&mut self, leg: LegId, token: u64) {
-        let Some(play) = self.playing(leg, token) else {
+        let Some(play) = self.playing(leg, token).filter(|_| !self.worker.mute) else {
             return;
         };
         if let Some(leg) = self.worker.legs.get_mut(&leg) {
