@@ -42,7 +42,7 @@ pub struct PromptFile {
 }
 
 impl Store {
-    /// Adds a draft. Template (the tenant's own, or shared), trunk and caller number must be there: else `Reference`.
+    /// Adds a draft. Template, trunk and caller number, the tenant's own, must be there: else `Reference`.
     /// `Conflict{name}` when the name is taken.
     pub async fn add_campaign(
         &self,

@@ -44,7 +44,7 @@ impl House {
         }
     }
 
-    /// As after a kill: the file is there, nothing was said good-bye to.
+    /// Closed and opened again: calls that were up are not told, so what they left open is still open.
     pub async fn reopen(self) -> House {
         self.store.close().await;
         let (store, platform) = Store::open(&address(&self.dir)).await.unwrap();
