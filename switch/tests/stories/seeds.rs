@@ -285,12 +285,7 @@ fn a_busy_office(stage: &mut Stage) {
         stage.run_for(Duration::from_millis(wait));
     }
     stage.tell(Input::HangUpAll);
-    for who in 0..stage.peers.len() {
-        let dialogs: Vec<_> = stage.peers[who].dialogs.keys().copied().collect();
-        for id in dialogs {
-            stage.hang_up(who, id);
-        }
-    }
+    stage.peers_hang_up();
     stage.close();
 }
 

@@ -197,6 +197,7 @@ impl Stage {
             sequence: 0,
             node_wakes: None,
             invited: BTreeSet::new(),
+            lost_requests: false,
             steps_now: 0,
         };
         stage.recharge(10_000);

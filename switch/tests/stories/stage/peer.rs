@@ -220,6 +220,15 @@ impl Stage {
         }
     }
 
+    pub fn peers_hang_up(&mut self) {
+        for n in 0..self.peers.len() {
+            let dialogs: Vec<InviteId> = self.peers[n].dialogs.keys().copied().collect();
+            for id in dialogs {
+                self.hang_up(n, id);
+            }
+        }
+    }
+
     /// The peer calls; `as_user` is what stands in From.
     pub fn call_as(&mut self, n: usize, as_user: &str, to: &str) -> InviteId {
         let now = self.now();
