@@ -148,6 +148,9 @@ impl Problem {
         });
         self
     }
+    pub fn is(&self, code: Code) -> bool {
+        self.code == code
+    }
     pub fn not_found() -> Problem {
         Problem::new(Code::NotFound)
     }

@@ -95,7 +95,7 @@ pub async fn upload(
     At(id): At<TemplateId>,
     form: Upload,
 ) -> Answer<(StatusCode, Json<PromptView>)> {
-    let (head, mut template) = load(&state, &caller, id).await?;
+    let (_, mut template) = load(&state, &caller, id).await?;
     let key = form.field("key").map(str::to_owned);
     if let Some(key) = &key
         && !template.spoken().iter().any(|spoken| spoken.key == *key)
@@ -140,10 +140,29 @@ pub async fn upload(
         return Err(error.into());
     }
     if let Some(key) = key {
-        template.set_prompt(&key, Some(prompt_id));
-        save(&state, &caller, &head, &template).await?;
+        template = assign(&state, &caller, id, &key, prompt_id).await?;
     }
     Ok((StatusCode::CREATED, Json(view(prompt, &template))))
+}
+
+/// Several prompts of a template are uploaded at once: whoever comes second reads it again.
+async fn assign(
+    state: &AdminState,
+    caller: &Caller,
+    id: TemplateId,
+    key: &str,
+    prompt: PromptId,
+) -> Answer<bots::Template> {
+    let mut tries = 0;
+    loop {
+        let (head, mut template) = load(state, caller, id).await?;
+        template.set_prompt(key, Some(prompt));
+        match save(state, caller, &head, &template).await {
+            Err(problem) if problem.is(Code::Conflict) && tries < 20 => tries += 1,
+            Err(problem) => return Err(problem),
+            Ok(()) => return Ok(template),
+        }
+    }
 }
 
 /// Decodes a stranger's file into our own WAV and its length.

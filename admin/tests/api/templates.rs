@@ -204,3 +204,35 @@ async fn a_text_cannot_take_another_templates_audio() {
     );
     house.get(root, &theirs).await.problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn prompts_uploaded_at_once_all_find_their_text() {
+    let house = House::new().await;
+    let id = house.made(&house.root, "/templates", template("x")).await;
+    let path = format!("/templates/{id}/prompts");
+    let wav = tone(1, 8000);
+    let upload = |key: &'static str| {
+        let (house, path, wav) = (&house, &path, &wav);
+        async move {
+            house
+                .upload(&house.root, path, "a.wav", wav, &[("key", key)])
+                .await
+                .expect(201)
+        }
+    };
+    tokio::join!(
+        upload("greet"),
+        upload("bye"),
+        upload("question.rate"),
+        upload("silence"),
+        upload("cut")
+    );
+    let listed = house.get(&house.root, &path).await.expect(200);
+    assert!(
+        listed["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|prompt| prompt["used_by"].as_array().unwrap().len() == 1)
+    );
+}
