@@ -1,7 +1,7 @@
 //! The binary's parts: command line, settings, the running installation, the demo, the doctor, the benches.
 //!
-//! Map: `cli` · `config` · `serve` (the product) · `hearing` (which recogniser) · `models` · `doctor` · `gateway` (simulated
-//! voice gateway and callees) · `demo` · `bench`.
+//! Map: `cli` · `config` · `serve` (the product) · `hearing` (which recogniser) · `models` · `doctor` · `phones` (simulated
+//! phones) · `gateway` (simulated voice gateway and callees) · `demo` · `bench`.
 
 pub mod bench;
 pub mod cli;
@@ -11,4 +11,5 @@ pub mod doctor;
 pub mod gateway;
 pub mod hearing;
 pub mod models;
+pub mod phones;
 pub mod serve;

@@ -2,7 +2,7 @@
 //! spreadsheet; a simulated gateway that registers over SIP on loopback; callees whose recorded speech comes as RTP; real
 //! recognition; grades, recordings, a bill.
 
-mod api;
+pub(crate) mod api;
 mod cast;
 mod report;
 
