@@ -166,7 +166,10 @@ pub enum Bench {
 /// Runs the command line; the process's exit status.
 pub async fn run(cli: Cli) -> Result<i32> {
     if let Some(file) = cli.config.as_ref().filter(|file| !file.exists()) {
-        bail!("there is no settings file {}. FIX: leave --config out, or write the file", file.display());
+        bail!(
+            "there is no settings file {}. FIX: leave --config out, or write the file",
+            file.display()
+        );
     }
     let layers = config::layers(cli.config.as_ref(), &cli.flags);
     let command = cli.command.unwrap_or(Command::Serve);

@@ -100,8 +100,12 @@ pub fn show(figment: &Figment) -> Result<Vec<Shown>> {
         .iter()
         .map(|(key, value)| Shown {
             key: key.clone(),
-            value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
-            source: figment.find_metadata(key).map_or_else(|| "default".into(), source),
+            value: value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned),
+            source: figment
+                .find_metadata(key)
+                .map_or_else(|| "default".into(), source),
         })
         .collect())
 }
@@ -161,10 +165,14 @@ impl Config {
             return Ok(engine::RtpPorts::System(256));
         }
         let parts = self.rtp_ports.split_once('-');
-        let ports = parts.and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
+        let ports =
+            parts.and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
         match ports {
             Some((from, to)) if from >= 1024 && from < to => Ok(engine::RtpPorts::Range(from, to)),
-            _ => bail!("rtp_ports: `{}` is no range. FIX: FROM-TO above 1023, such as 20000-29999, or 0", self.rtp_ports),
+            _ => bail!(
+                "rtp_ports: `{}` is no range. FIX: FROM-TO above 1023, such as 20000-29999, or 0",
+                self.rtp_ports
+            ),
         }
     }
 
@@ -182,7 +190,11 @@ pub fn route_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     // RFC 5737 TEST-NET-1: routed like any address outside, owned by nobody.
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    socket.local_addr().ok().map(|local| local.ip()).filter(|ip| !ip.is_unspecified())
+    socket
+        .local_addr()
+        .ok()
+        .map(|local| local.ip())
+        .filter(|ip| !ip.is_unspecified())
 }
 
 #[cfg(test)]
@@ -192,7 +204,12 @@ mod tests {
     #[test]
     fn every_setting_can_be_given_by_the_environment() {
         let value = serde_json::to_value(Config::default()).unwrap();
-        let mut fields: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut fields: Vec<&str> = value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
         let mut keys = KEYS.to_vec();
         fields.sort_unstable();
         keys.sort_unstable();
@@ -201,17 +218,26 @@ mod tests {
 
     #[test]
     fn flags_win_and_every_value_names_its_source() {
-        let flags = crate::cli::Flags { log: Some("debug".into()), ..Default::default() };
+        let flags = crate::cli::Flags {
+            log: Some("debug".into()),
+            ..Default::default()
+        };
         let shown = show(&layers(Some(&"/nonexistent.toml".into()), &flags)).unwrap();
         let log = shown.iter().find(|shown| shown.key == "log").unwrap();
         assert_eq!((log.value.as_str(), log.source.as_str()), ("debug", "flag"));
         let realm = shown.iter().find(|shown| shown.key == "realm").unwrap();
-        assert_eq!((realm.value.as_str(), realm.source.as_str()), ("huying", "default"));
+        assert_eq!(
+            (realm.value.as_str(), realm.source.as_str()),
+            ("huying", "default")
+        );
     }
 
     #[test]
     fn a_port_range_that_is_none_says_what_to_write() {
-        let mut config = Config { rtp_ports: "30000-20000".into(), ..Config::default() };
+        let mut config = Config {
+            rtp_ports: "30000-20000".into(),
+            ..Config::default()
+        };
         assert!(config.rtp_ports().unwrap_err().to_string().contains("FIX"));
         config.rtp_ports = "0".into();
         assert!(config.rtp_ports().is_ok());

@@ -5,7 +5,9 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use engine::clock::Clock;
-use media::{Command, Event as MediaEvent, Frame, LocalParams, Out, Pcm, Prompt, Worker, WorkerConfig};
+use media::{
+    Command, Event as MediaEvent, Frame, LocalParams, Out, Pcm, Prompt, Worker, WorkerConfig,
+};
 use model::*;
 use sip::{Credentials, Endpoint, Event, Flow, InviteId, Uri};
 use std::collections::{HashMap, VecDeque};
@@ -58,11 +60,21 @@ pub enum When {
 #[derive(Clone, Debug)]
 pub enum Seen {
     Registered,
-    RegistrationFailed { code: u16 },
-    Called { number: String },
+    RegistrationFailed {
+        code: u16,
+    },
+    Called {
+        number: String,
+    },
     /// From the packet with the callee's last voiced sample to the first packet of the robot's next speech.
-    Turn { number: String, line: usize, took: Duration },
-    Ended { number: String },
+    Turn {
+        number: String,
+        line: usize,
+        took: Duration,
+    },
+    Ended {
+        number: String,
+    },
 }
 
 pub struct Config {
@@ -96,7 +108,11 @@ impl Gateway {
                     shell.turn();
                 }
             })?;
-        Ok(Gateway { stop, thread: Some(thread), seen })
+        Ok(Gateway {
+            stop,
+            thread: Some(thread),
+            seen,
+        })
     }
 }
 
@@ -201,16 +217,31 @@ impl Shell {
         let mut sip = Endpoint::new(sip_config, config.seed);
         let registration = sip::Registration {
             flow: Flow::udp(local, config.registrar),
-            registrar: Uri::sip("", &config.registrar.ip().to_string(), Some(config.registrar.port()))?,
+            registrar: Uri::sip(
+                "",
+                &config.registrar.ip().to_string(),
+                Some(config.registrar.port()),
+            )?,
             aor: Uri::sip(&config.username, &config.realm, None)?,
             contact_user: config.username.clone(),
             credentials: Some(Credentials::new(&config.username, &config.password)),
             expires: Duration::from_secs(600),
         };
         sip.register(clock.now(), registration);
-        let Config { registrar, realm, username, password, .. } = &config;
-        let account = Arc::new(sip::Account::from_password(username, realm, username, password));
-        let trust = Trust { registrar: *registrar, account };
+        let Config {
+            registrar,
+            realm,
+            username,
+            password,
+            ..
+        } = &config;
+        let account = Arc::new(sip::Account::from_password(
+            username, realm, username, password,
+        ));
+        let trust = Trust {
+            registrar: *registrar,
+            account,
+        };
         Ok(Shell {
             clock,
             trust,
@@ -232,7 +263,8 @@ impl Shell {
         let mut buffer = [0u8; 65_535];
         while let Ok((length, remote)) = self.socket.recv_from(&mut buffer) {
             let flow = Flow::udp(self.local, remote);
-            self.sip.receive(self.clock.now(), flow, &buffer[..length], &self.trust);
+            self.sip
+                .receive(self.clock.now(), flow, &buffer[..length], &self.trust);
         }
         self.sip.expire(self.clock.now());
         while let Some(event) = self.sip.poll_event() {
@@ -241,7 +273,9 @@ impl Shell {
         self.rtp(&mut buffer);
         self.script();
         while let Some(transmit) = self.sip.poll_transmit() {
-            self.socket.send_to(&transmit.bytes, transmit.flow.remote).ok();
+            self.socket
+                .send_to(&transmit.bytes, transmit.flow.remote)
+                .ok();
         }
     }
 
@@ -254,18 +288,19 @@ impl Shell {
         match event {
             Event::RegistrationUp { .. } => self.say(Seen::Registered),
             Event::RegistrationDown { code, .. } => self.say(Seen::RegistrationFailed { code }),
-            Event::Incoming(incoming) => {
-                if self.incoming(&incoming).is_err() {
-                    self.sip.reject(now, incoming.id, 503, "", Some(34));
-                }
-            }
+            Event::Incoming(incoming) => self
+                .incoming(&incoming)
+                .unwrap_or_else(|_| self.sip.reject(now, incoming.id, 503, "", Some(34))),
             Event::Reoffer { id, .. } => self.sip.reoffer_reject(now, id, 488),
             Event::Cancelled { id } | Event::Ended { id, .. } | Event::Failed { id, .. } => {
                 if let Some(index) = self.calls.iter().position(|call| call.invite == id) {
                     let call = self.calls.swap_remove(index);
                     let leg = call.leg;
-                    self.media.command(now.mono, Command::Close { leg }, &mut self.results);
-                    self.say(Seen::Ended { number: call.number });
+                    self.media
+                        .command(now.mono, Command::Close { leg }, &mut self.results);
+                    self.say(Seen::Ended {
+                        number: call.number,
+                    });
                 }
             }
             _ => {}
@@ -275,7 +310,9 @@ impl Shell {
     fn incoming(&mut self, incoming: &sip::Incoming) -> Result<()> {
         let now = self.clock.now();
         let number = incoming.to_user.clone();
-        self.say(Seen::Called { number: number.clone() });
+        self.say(Seen::Called {
+            number: number.clone(),
+        });
         let attempt = self.attempts.entry(number.clone()).or_default();
         let callee = match self.callees.get(&number) {
             Some(callees) => callees.get(*attempt).or(callees.last()).cloned(),
@@ -292,12 +329,26 @@ impl Shell {
                 self.sip.reject(now, incoming.id, 404, "", Some(1));
                 return Ok(());
             }
-            Some(Callee::NoAnswer { rings }) => {
-                (State::Rings { until: now.mono + rings, then: Then::GivesUp }, VecDeque::new())
-            }
-            Some(Callee::Talks { rings, lines, hangs_up }) => {
+            Some(Callee::NoAnswer { rings }) => (
+                State::Rings {
+                    until: now.mono + rings,
+                    then: Then::GivesUp,
+                },
+                VecDeque::new(),
+            ),
+            Some(Callee::Talks {
+                rings,
+                lines,
+                hangs_up,
+            }) => {
                 leaves = hangs_up;
-                (State::Rings { until: now.mono + rings, then: Then::Answers }, lines.into())
+                (
+                    State::Rings {
+                        until: now.mono + rings,
+                        then: Then::Answers,
+                    },
+                    lines.into(),
+                )
             }
         };
         let offer = incoming.offer.clone().context("no offer")?;
@@ -307,7 +358,12 @@ impl Shell {
         let leg = LegId(self.next_leg);
         let params = LocalParams::new(socket.local_addr()?, self.next_leg);
         let ssrc = 0x6a7e_0000 | self.next_leg as u32;
-        let open = Command::Open { leg, ssrc, sequence: 1, timestamp: 160 };
+        let open = Command::Open {
+            leg,
+            ssrc,
+            sequence: 1,
+            timestamp: 160,
+        };
         self.media.command(now.mono, open, &mut self.results);
         self.sip.ring(now, incoming.id, None);
         self.calls.push(Call {
@@ -339,10 +395,20 @@ impl Shell {
                     call.robot_last = now;
                     if let Some(since) = call.waiting_since.take() {
                         let (number, line) = (call.number.clone(), call.said);
-                        turns.push(Seen::Turn { number, line, took: now.since(since) });
+                        turns.push(Seen::Turn {
+                            number,
+                            line,
+                            took: now.since(since),
+                        });
                     }
                 }
-                self.media.packet(now, call.leg, from, &mut buffer[..length], &mut self.results);
+                self.media.packet(
+                    now,
+                    call.leg,
+                    from,
+                    &mut buffer[..length],
+                    &mut self.results,
+                );
             }
         }
         self.media.tick(now, &mut self.results);
@@ -381,8 +447,11 @@ impl Shell {
                         call.state = State::Talks;
                         match media::sdp::answer(&call.offer, &call.params) {
                             Ok((body, negotiated)) => {
-                                let connect =
-                                    Command::Connect { leg: call.leg, negotiated, latch: None };
+                                let connect = Command::Connect {
+                                    leg: call.leg,
+                                    negotiated,
+                                    latch: None,
+                                };
                                 self.media.command(now.mono, connect, &mut self.results);
                                 self.sip.answer(now, call.invite, body);
                             }
@@ -392,7 +461,9 @@ impl Shell {
                 },
                 State::Rings { .. } => {}
                 State::Talks => {
-                    let Some(since) = call.robot_since else { continue };
+                    let Some(since) = call.robot_since else {
+                        continue;
+                    };
                     let quiet = now.mono.since(call.robot_last) >= ROBOT_DONE;
                     let Some(line) = call.lines.front() else {
                         if call.hangs_up && !call.speaking && quiet {
@@ -408,12 +479,19 @@ impl Shell {
                     if call.speaking || !due {
                         continue;
                     }
-                    let Some(line) = call.lines.pop_front() else { continue };
+                    let Some(line) = call.lines.pop_front() else {
+                        continue;
+                    };
                     call.said += 1;
                     call.speaking = true;
                     call.robot_since = None;
-                    let prompt = Arc::new(Prompt::new(PromptId(model::id::Uuid::nil()), line.speech));
-                    let play = Command::Play { leg: call.leg, play: PlayId(call.said as u64), prompt };
+                    let prompt =
+                        Arc::new(Prompt::new(PromptId(model::id::Uuid::nil()), line.speech));
+                    let play = Command::Play {
+                        leg: call.leg,
+                        play: PlayId(call.said as u64),
+                        prompt,
+                    };
                     self.media.command(now.mono, play, &mut self.results);
                 }
             }
@@ -423,14 +501,19 @@ impl Shell {
 
 /// Whether an RTP packet of G.711 carries speech.
 fn loud(packet: &[u8]) -> bool {
-    let Ok(reader) = rtp_rs::RtpReader::new(packet) else { return false };
+    let Ok(reader) = rtp_rs::RtpReader::new(packet) else {
+        return false;
+    };
     let codec = match reader.payload_type() {
         0 => media::Codec::Pcmu,
         8 => media::Codec::Pcma,
         _ => return false,
     };
     let payload = reader.payload();
-    let energy: f64 = payload.iter().map(|code| f64::from(codec.decode_sample(*code)).powi(2)).sum();
+    let energy: f64 = payload
+        .iter()
+        .map(|code| f64::from(codec.decode_sample(*code)).powi(2))
+        .sum();
     !payload.is_empty() && (energy / payload.len() as f64).sqrt() > SPEECH
 }
 
@@ -440,6 +523,9 @@ pub fn trimmed(pcm: &[i16]) -> Arc<[i16]> {
         let energy: f64 = frame.iter().map(|sample| f64::from(*sample).powi(2)).sum();
         (energy / frame.len() as f64).sqrt() > SPEECH
     };
-    let end = pcm.chunks(80).rposition(frame_is_loud).map_or(0, |last| (last + 1) * 80);
+    let end = pcm
+        .chunks(80)
+        .rposition(frame_is_loud)
+        .map_or(0, |last| (last + 1) * 80);
     pcm[..end.min(pcm.len())].into()
 }

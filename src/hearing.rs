@@ -11,7 +11,10 @@ pub fn speech_config(config: &Config) -> speech::Config {
         0 => defaults.workers,
         workers => workers,
     };
-    speech::Config { workers, ..defaults }
+    speech::Config {
+        workers,
+        ..defaults
+    }
 }
 
 pub fn open(config: &Config) -> Hearing {
@@ -19,8 +22,14 @@ pub fn open(config: &Config) -> Hearing {
         Ok(whisper) => {
             let name = Source::name(&whisper).to_owned();
             let source: Arc<dyn Source> = Arc::new(whisper);
-            Hearing::Recogniser { source, config: speech_config(config), name }
+            Hearing::Recogniser {
+                source,
+                config: speech_config(config),
+                name,
+            }
         }
-        Err(error) => Hearing::None { why: error.to_string() },
+        Err(error) => Hearing::None {
+            why: error.to_string(),
+        },
     }
 }

@@ -16,32 +16,55 @@ pub fn list(config: &Config) -> Result<i32> {
             Presence::Partial { bytes } => format!("{} %", bytes * 100 / model.bytes.max(1)),
             Presence::Damaged { .. } => "damaged".to_owned(),
         };
-        let used = if config.model == model.name { " (configured)" } else { "" };
-        println!("{:<14} {:>7}  {here:<10} {}{used}", model.name, model.bytes / 1_000_000, model.about);
+        let used = if config.model == model.name {
+            " (configured)"
+        } else {
+            ""
+        };
+        println!(
+            "{:<14} {:>7}  {here:<10} {}{used}",
+            model.name,
+            model.bytes / 1_000_000,
+            model.about
+        );
     }
-    println!("\nGet one:  huying models pull NAME   (kept in {})", folder.display());
+    println!(
+        "\nGet one:  huying models pull NAME   (kept in {})",
+        folder.display()
+    );
     Ok(0)
 }
 
 pub async fn pull(config: &Config, name: &str, from: Option<&Path>) -> Result<i32> {
     let Some(model) = models::find(name) else {
         let known: Vec<&str> = models::CATALOGUE.iter().map(|model| model.name).collect();
-        bail!("there is no model `{name}`. FIX: one of {}", known.join(", "));
+        bail!(
+            "there is no model `{name}`. FIX: one of {}",
+            known.join(", ")
+        );
     };
-    let sources = Sources { from: from.map(Path::to_owned), ..Sources::default() };
+    let sources = Sources {
+        from: from.map(Path::to_owned),
+        ..Sources::default()
+    };
     let bar = ProgressBar::new(model.bytes);
     let style = "{msg:<44} {bar:28} {bytes:>10} of {total_bytes:<10} {eta}";
     bar.set_style(ProgressStyle::with_template(style)?);
     let show = bar.clone();
-    let pulled = models::pull(model, &config.models(), &sources, &move |progress| match progress {
-        Progress::Trying { source } => show.set_message(source),
-        Progress::Bytes { done, total } => {
-            show.set_length(total);
-            show.set_position(done);
-        }
-        Progress::Working { what } => show.set_message(what),
-        Progress::Failed(tried) => show.println(format!("not from {tried}")),
-    })
+    let pulled = models::pull(
+        model,
+        &config.models(),
+        &sources,
+        &move |progress| match progress {
+            Progress::Trying { source } => show.set_message(source),
+            Progress::Bytes { done, total } => {
+                show.set_length(total);
+                show.set_position(done);
+            }
+            Progress::Working { what } => show.set_message(what),
+            Progress::Failed(tried) => show.println(format!("not from {tried}")),
+        },
+    )
     .await?;
     bar.finish_and_clear();
     match pulled.source {
@@ -64,7 +87,10 @@ pub fn check(config: &Config) -> Result<i32> {
             Ok(()) => println!("ok       {}", model.name),
             Err(error) => {
                 status = 1;
-                println!("FAILED   {}: {error}. FIX: huying models pull {}", model.name, model.name);
+                println!(
+                    "FAILED   {}: {error}. FIX: huying models pull {}",
+                    model.name, model.name
+                );
             }
         }
     }

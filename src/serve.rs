@@ -37,7 +37,10 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         info!(?recovered, "calls of the last run were closed");
     }
     let listener = TcpListener::bind(config.http).await.with_context(|| {
-        format!("cannot serve the API on {}. FIX: free the address or choose another with --http", config.http)
+        format!(
+            "cannot serve the API on {}. FIX: free the address or choose another with --http",
+            config.http
+        )
     })?;
     let http = listener.local_addr()?;
     let ip = config.advertised_ip()?;
@@ -49,14 +52,22 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         rtp_bind: config.sip.ip(),
         rtp_advertised: ip,
         rtp_ports: config.rtp_ports()?,
-        media_workers: if config.media_workers == 0 { cores as u16 } else { config.media_workers },
+        media_workers: if config.media_workers == 0 {
+            cores as u16
+        } else {
+            config.media_workers
+        },
         recordings: config.recordings(),
         prompts: config.prompts(),
         seed: seed()?,
     };
     let engine = Engine::start(engine_config, store.clone(), platform.clone(), hearing).await?;
     let closing = CancellationToken::new();
-    let url = if config.public_url.is_empty() { format!("http://{http}") } else { config.public_url() };
+    let url = if config.public_url.is_empty() {
+        format!("http://{http}")
+    } else {
+        config.public_url()
+    };
     let admin_config = admin::Config::new(&config.data, &url, &config.realm);
     let state = admin::AdminState::new(
         store.clone(),
@@ -66,14 +77,26 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         engine::clock::wall,
         closing.clone(),
     );
-    let server = tokio::spawn(admin::serve(listener, admin::router(state), closing.clone()));
-    Ok(Running { engine, store, platform, http, closing, server })
+    let server = tokio::spawn(admin::serve(
+        listener,
+        admin::router(state),
+        closing.clone(),
+    ));
+    Ok(Running {
+        engine,
+        store,
+        platform,
+        http,
+        closing,
+        server,
+    })
 }
 
 /// Fresh chance for the root.
 pub fn seed() -> Result<[u8; 32]> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))?;
+    getrandom::fill(&mut seed)
+        .map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))?;
     Ok(seed)
 }
 
@@ -120,8 +143,13 @@ pub async fn run(config: Config) -> Result<i32> {
     } else {
         config.public_url()
     };
-    let link =
-        admin::setup_link(&running.store, &running.platform, &base, engine::clock::wall()).await?;
+    let link = admin::setup_link(
+        &running.store,
+        &running.platform,
+        &base,
+        engine::clock::wall(),
+    )
+    .await?;
     let rows = [
         ("API", format!("{base}/api/v1")),
         ("docs", format!("{base}/docs")),
@@ -163,7 +191,10 @@ pub async fn run(config: Config) -> Result<i32> {
 }
 
 fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }
 
 /// `huying admin create`.
@@ -171,7 +202,9 @@ pub async fn create_admin(config: &Config) -> Result<i32> {
     let (store, platform) = Store::open(&config.database_address()).await?;
     let now = engine::clock::wall();
     match admin::setup_link(&store, &platform, &config.public_url(), now).await? {
-        Some(link) => println!("Open this once within 30 minutes, or POST it as the tour in README shows:\n  {link}"),
+        Some(link) => println!(
+            "Open this once within 30 minutes, or POST it as the tour in README shows:\n  {link}"
+        ),
         None => println!("An administrator exists already. Sign in and add users there."),
     }
     store.close().await;

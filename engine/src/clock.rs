@@ -12,7 +12,9 @@ pub struct Clock {
 #[allow(clippy::disallowed_methods)]
 impl Clock {
     pub fn start() -> Clock {
-        Clock { start: Instant::now() }
+        Clock {
+            start: Instant::now(),
+        }
     }
 
     pub fn mono(&self) -> Mono {
@@ -20,7 +22,10 @@ impl Clock {
     }
 
     pub fn now(&self) -> Now {
-        Now { mono: self.mono(), wall: wall() }
+        Now {
+            mono: self.mono(),
+            wall: wall(),
+        }
     }
 
     /// From now until `deadline`; zero when it has passed.
@@ -37,6 +42,8 @@ impl Clock {
 /// The wall clock alone, for what has no durations.
 #[allow(clippy::disallowed_methods)]
 pub fn wall() -> Wall {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Wall::from_millis(since.as_millis() as i64)
 }

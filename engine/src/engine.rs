@@ -53,17 +53,31 @@ pub enum RtpPorts {
 
 /// What robots hear with.
 pub enum Hearing {
-    Recogniser { source: Arc<dyn Source>, config: speech::Config, name: String },
+    Recogniser {
+        source: Arc<dyn Source>,
+        config: speech::Config,
+        name: String,
+    },
     /// Robots cannot hear; for people, why and what to do about it.
     None { why: String },
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen for SIP on {address}: {error}. FIX: free the address or choose another with --sip")]
-    Sip { address: SocketAddr, error: std::io::Error },
-    #[error("no RTP port can be opened on {address}: {error}. FIX: choose other ports with --rtp-ports")]
-    Rtp { address: IpAddr, error: std::io::Error },
+    #[error(
+        "cannot listen for SIP on {address}: {error}. FIX: free the address or choose another with --sip"
+    )]
+    Sip {
+        address: SocketAddr,
+        error: std::io::Error,
+    },
+    #[error(
+        "no RTP port can be opened on {address}: {error}. FIX: choose other ports with --rtp-ports"
+    )]
+    Rtp {
+        address: IpAddr,
+        error: std::io::Error,
+    },
     #[error("cannot start a thread or poll sockets: {0}")]
     System(#[from] std::io::Error),
     #[error("cannot start listening to callees: {0}")]
@@ -95,18 +109,30 @@ impl Engine {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (inbox, letters) = Inbox::new(waker);
-        let sockets = node_thread::listen(&poll, &[config.sip_listen])
-            .map_err(|error| StartError::Sip { address: config.sip_listen, error })?;
-        let sip_address = sockets.first().map_or(config.sip_listen, |(local, _)| *local);
-        let (bound, rtp_ports) = rtp_ports(config.rtp_bind, config.rtp_ports)
-            .map_err(|error| StartError::Rtp { address: config.rtp_bind, error })?;
+        let sockets =
+            node_thread::listen(&poll, &[config.sip_listen]).map_err(|error| StartError::Sip {
+                address: config.sip_listen,
+                error,
+            })?;
+        let sip_address = sockets
+            .first()
+            .map_or(config.sip_listen, |(local, _)| *local);
+        let (bound, rtp_ports) =
+            rtp_ports(config.rtp_bind, config.rtp_ports).map_err(|error| StartError::Rtp {
+                address: config.rtp_bind,
+                error,
+            })?;
 
         let (handle, questions, events) = Handle::new(EVENTS);
         let sequence = Arc::new(AtomicU64::new(0));
         let publish = publisher(events, sequence);
 
         let (speech, speech_name) = match hearing {
-            Hearing::Recogniser { source, config, name } => {
+            Hearing::Recogniser {
+                source,
+                config,
+                name,
+            } => {
                 let sink = inbox.clone();
                 let sink = Arc::new(move |event| heard(&sink, event));
                 (Some(Speech::start(source, config, sink)?), name)
@@ -119,7 +145,11 @@ impl Engine {
 
         let announce = publish.clone();
         let done = Arc::new(move |recorded: Recorded| {
-            let kind = if recorded.result.is_ok() { "recording.ready" } else { "recording.failed" };
+            let kind = if recorded.result.is_ok() {
+                "recording.ready"
+            } else {
+                "recording.failed"
+            };
             let data = recorded.data();
             let at = crate::clock::wall();
             announce(node_thread::notice(recorded.tenant, kind, at, data));
@@ -129,8 +159,12 @@ impl Engine {
             .map(|index| MediaWorker::start(index, clock, inbox.clone()))
             .collect::<Result<Vec<_>, _>>()?;
 
-        let store_side =
-            Arc::new(StoreSide::start(store, platform, config.prompts.clone(), inbox.clone()));
+        let store_side = Arc::new(StoreSide::start(
+            store,
+            platform,
+            config.prompts.clone(),
+            inbox.clone(),
+        ));
 
         let mut advertised = config.advertised;
         if advertised.port() == 0 {
@@ -162,7 +196,12 @@ impl Engine {
             .name("node".into())
             .spawn(move || node_thread::run(shell, node))?;
 
-        let asked = Asked { inbox: inbox.clone(), store: store_side.clone(), speech_name, can_hear };
+        let asked = Asked {
+            inbox: inbox.clone(),
+            store: store_side.clone(),
+            speech_name,
+            can_hear,
+        };
         tokio::spawn(asked.answer(questions));
         store_side.load_all().await?;
         info!(sip = %sip_address, "engine started");
@@ -175,7 +214,14 @@ impl Engine {
             });
             answer.recv_timeout(Duration::from_secs(2)).unwrap_or(0)
         });
-        Ok(Engine { handle, sip_address, inbox, node: Some(thread), store: store_side, calls })
+        Ok(Engine {
+            handle,
+            sip_address,
+            inbox,
+            node: Some(thread),
+            store: store_side,
+            calls,
+        })
     }
 
     /// No new calls from here on; live ones go on.
@@ -197,7 +243,9 @@ impl Engine {
     pub async fn stop(mut self) {
         self.inbox.stop();
         if let Some(thread) = self.node.take()
-            && tokio::task::spawn_blocking(move || thread.join()).await.is_err()
+            && tokio::task::spawn_blocking(move || thread.join())
+                .await
+                .is_err()
         {
             error!("the node thread ended badly");
         }
@@ -217,24 +265,53 @@ fn publisher(
 ) -> Arc<dyn Fn(switch::Notice) + Send + Sync> {
     Arc::new(move |notice| {
         let seq = sequence.fetch_add(1, Ordering::Relaxed) + 1;
-        let switch::Notice { tenant, kind, occurred_at, data } = notice;
+        let switch::Notice {
+            tenant,
+            kind,
+            occurred_at,
+            data,
+        } = notice;
         // Nobody listening is fine.
-        events.send(Arc::new(Notice { seq, tenant, kind, occurred_at, data })).ok();
+        events
+            .send(Arc::new(Notice {
+                seq,
+                tenant,
+                kind,
+                occurred_at,
+                data,
+            }))
+            .ok();
     })
 }
 
 fn heard(inbox: &Inbox, event: SpeechEvent) {
     let (leg, heard) = match event {
-        SpeechEvent::VoiceStarted { leg, at_ms } => {
-            (leg, Heard::VoiceStarted { at_ms: u64::from(at_ms) })
-        }
-        SpeechEvent::VoicePaused { leg, last_voiced_ms, silence } => {
+        SpeechEvent::VoiceStarted { leg, at_ms } => (
+            leg,
+            Heard::VoiceStarted {
+                at_ms: u64::from(at_ms),
+            },
+        ),
+        SpeechEvent::VoicePaused {
+            leg,
+            last_voiced_ms,
+            silence,
+        } => {
             let last_voiced_ms = u64::from(last_voiced_ms);
-            (leg, Heard::VoicePaused { last_voiced_ms, silence })
+            (
+                leg,
+                Heard::VoicePaused {
+                    last_voiced_ms,
+                    silence,
+                },
+            )
         }
-        SpeechEvent::Recognised { leg, request, result, .. } => {
-            (leg, Heard::Recognised { request, result })
-        }
+        SpeechEvent::Recognised {
+            leg,
+            request,
+            result,
+            ..
+        } => (leg, Heard::Recognised { request, result }),
     };
     if inbox.offer(Input::Heard { leg, heard }).is_err() {
         // The conversation's own deadlines carry on without it.
@@ -243,7 +320,10 @@ fn heard(inbox: &Inbox, event: SpeechEvent) {
 }
 
 /// Even ports of a range, or ports the system chose, their sockets held so that nobody else gets them.
-fn rtp_ports(bind: IpAddr, ports: RtpPorts) -> std::io::Result<(HashMap<u16, UdpSocket>, Vec<u16>)> {
+fn rtp_ports(
+    bind: IpAddr,
+    ports: RtpPorts,
+) -> std::io::Result<(HashMap<u16, UdpSocket>, Vec<u16>)> {
     match ports {
         RtpPorts::Range(from, to) => {
             let even = (from..=to).filter(|port| port % 2 == 0).collect();
@@ -282,11 +362,24 @@ impl Asked {
                     let views = node.live_calls(tenant).into_iter().map(live).collect();
                     reply.send(views).ok();
                 }),
-                Question::HangUp { tenant, call, actor, reply } => {
+                Question::HangUp {
+                    tenant,
+                    call,
+                    actor,
+                    reply,
+                } => {
                     let inbox = self.inbox.clone();
                     self.inbox.ask(move |node| {
                         let known = node.live_calls(tenant).iter().any(|live| live.id == call);
-                        if known && inbox.offer(Input::HangUp { tenant, call, actor }).is_err() {
+                        if known
+                            && inbox
+                                .offer(Input::HangUp {
+                                    tenant,
+                                    call,
+                                    actor,
+                                })
+                                .is_err()
+                        {
                             reply.send(false).ok();
                             return;
                         }
@@ -303,10 +396,20 @@ impl Asked {
 
                     self.inbox.ask(move |node| {
                         let draining = node.is_draining();
-                        let speech =
-                            if can_hear { speech } else { format!("robots cannot hear: {speech}") };
+                        let speech = if can_hear {
+                            speech
+                        } else {
+                            format!("robots cannot hear: {speech}")
+                        };
                         let calls = node.calls();
-                        reply.send(Readiness { ready: !draining, draining, speech, calls }).ok();
+                        reply
+                            .send(Readiness {
+                                ready: !draining,
+                                draining,
+                                speech,
+                                calls,
+                            })
+                            .ok();
                     });
                 }
             }

@@ -24,7 +24,13 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub fn new(waker: Waker) -> (Inbox, Receiver<Letter>) {
         let (letters, receiver) = bounded(BOUND);
-        (Inbox { letters, waker: Arc::new(waker) }, receiver)
+        (
+            Inbox {
+                letters,
+                waker: Arc::new(waker),
+            },
+            receiver,
+        )
     }
 
     /// Never waits; a full box gives the input back, for the sender to keep or to drop.

@@ -30,9 +30,19 @@ const READY: usize = 512;
 const ROUNDS: usize = 8;
 
 pub(crate) enum WorkerCommand {
-    Open { leg: LegId, socket: UdpSocket, start: Command },
-    Listen { leg: LegId, ring: Producer<Frame> },
-    Record { leg: LegId, ring: Producer<StereoFrame> },
+    Open {
+        leg: LegId,
+        socket: UdpSocket,
+        start: Command,
+    },
+    Listen {
+        leg: LegId,
+        ring: Producer<Frame>,
+    },
+    Record {
+        leg: LegId,
+        ring: Producer<StereoFrame>,
+    },
     Plain(Command),
 }
 
@@ -59,7 +69,9 @@ impl MediaWorker {
                 dropped_frames: 0,
             },
         };
-        std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
+        std::thread::Builder::new()
+            .name(format!("media-{index}"))
+            .spawn(move || thread.run())?;
         Ok(MediaWorker { commands })
     }
 
@@ -96,7 +108,9 @@ struct Shell {
 
 impl Out for Shell {
     fn send(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
-        let Some(socket) = self.sockets.get(&leg) else { return };
+        let Some(socket) = self.sockets.get(&leg) else {
+            return;
+        };
         // RTP that cannot leave now is late anyway; an unreachable peer shows as silence.
         let _ = if socket.connected {
             socket.udp.send(packet)
@@ -115,7 +129,11 @@ impl Out for Shell {
 
     fn recorded(&mut self, leg: LegId, at: u32, left: &Pcm, right: &Pcm) {
         if let Some(ring) = self.recording.get_mut(&leg) {
-            let frame = StereoFrame { at, left: *left, right: *right };
+            let frame = StereoFrame {
+                at,
+                left: *left,
+                right: *right,
+            };
             if ring.push(frame).is_err() {
                 // The recorder fills the hole with silence, so that offsets stay true.
                 self.dropped_frames += 1;
@@ -188,7 +206,10 @@ impl Thread {
             self.shell.deliver();
         }
         if self.shell.dropped_frames > 0 {
-            warn!(frames = self.shell.dropped_frames, "frames were dropped: a reader did not keep up");
+            warn!(
+                frames = self.shell.dropped_frames,
+                "frames were dropped: a reader did not keep up"
+            );
         }
     }
 
@@ -204,7 +225,10 @@ impl Thread {
     /// False when nothing was ready.
     fn round(&mut self, ready: &mut [MaybeUninit<epoll::Event>], packet: &mut [u8]) -> bool {
         let epoll = self.shell.epoll.as_fd();
-        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        let now = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         let events = match epoll::wait(epoll, &mut *ready, Some(&now)) {
             Ok((events, _)) => events,
             Err(error) => {
@@ -215,10 +239,13 @@ impl Thread {
         let mono = self.clock.mono();
         for event in events.iter() {
             let leg = LegId(event.data.u64());
-            let Some(socket) = self.shell.sockets.get(&leg) else { continue };
+            let Some(socket) = self.shell.sockets.get(&leg) else {
+                continue;
+            };
             match socket.udp.recv_from(packet) {
                 Ok((length, from)) => {
-                    self.worker.packet(mono, leg, from, &mut packet[..length], &mut self.shell);
+                    self.worker
+                        .packet(mono, leg, from, &mut packet[..length], &mut self.shell);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 // ICMP port unreachable arrives as an error of the connected socket; silence tells the rest.
@@ -238,8 +265,15 @@ impl Thread {
                     self.shell.inbox.offer(Input::MediaFailed { leg }).ok();
                     return;
                 }
-                self.shell.sockets.insert(leg, Socket { udp: socket, connected: false });
-                self.worker.command(self.clock.mono(), start, &mut self.shell);
+                self.shell.sockets.insert(
+                    leg,
+                    Socket {
+                        udp: socket,
+                        connected: false,
+                    },
+                );
+                self.worker
+                    .command(self.clock.mono(), start, &mut self.shell);
             }
             WorkerCommand::Listen { leg, ring } => {
                 self.shell.listening.insert(leg, ring);
@@ -262,6 +296,7 @@ impl Thread {
             rustix::net::connect_unspec(&socket.udp).ok();
             socket.connected = false;
         }
-        self.worker.command(self.clock.mono(), command, &mut self.shell);
+        self.worker
+            .command(self.clock.mono(), command, &mut self.shell);
     }
 }

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::inbox::Letter;
 use crate::media_worker::{MediaWorker, WorkerCommand, bind};
 use crate::recorder::Recorder;
-use crate::store_side::{StoreSide, StoreWork};
+use crate::store_side::StoreSide;
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use mio::net::UdpSocket;
@@ -82,7 +82,13 @@ pub(crate) fn run(mut shell: Shell, mut node: Node) {
                     Ok((length, remote)) => {
                         let flow = sip::Flow::udp(local, remote);
                         let bytes = Bytes::copy_from_slice(&datagram[..length]);
-                        step(&mut shell, &mut node, Input::Datagram { flow, bytes }, &mut effects, &mut failed);
+                        step(
+                            &mut shell,
+                            &mut node,
+                            Input::Datagram { flow, bytes },
+                            &mut effects,
+                            &mut failed,
+                        );
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => *more = false,
                     // An earlier datagram of ours met a closed port; transactions time out by themselves.
@@ -102,7 +108,13 @@ pub(crate) fn run(mut shell: Shell, mut node: Node) {
         }
         let now = shell.clock.mono();
         if node.next_deadline().is_some_and(|deadline| deadline <= now) {
-            step(&mut shell, &mut node, Input::Deadline, &mut effects, &mut failed);
+            step(
+                &mut shell,
+                &mut node,
+                Input::Deadline,
+                &mut effects,
+                &mut failed,
+            );
         }
     }
 }
@@ -131,20 +143,25 @@ impl Shell {
         match effect {
             Effect::Send(transmit) => return self.send(&transmit),
             Effect::Media { worker, command } => return self.media(worker, command),
-            Effect::Recognise { leg, request, from_ms, to_ms, is_final, language } => {
-                match &self.speech {
-                    Some(speech) => {
-                        let (from, to) = (clamp(from_ms), clamp(to_ms));
-                        speech.recognise(leg, request, from, to, is_final, language);
-                    }
-                    None => {
-                        let error = bots::RecogniserError::NoModel;
-                        let result = Err(bots::NotHeard::Failed(error));
-                        let heard = switch::Heard::Recognised { request, result };
-                        return Some(Input::Heard { leg, heard });
-                    }
+            Effect::Recognise {
+                leg,
+                request,
+                from_ms,
+                to_ms,
+                is_final,
+                language,
+            } => match &self.speech {
+                Some(speech) => {
+                    let (from, to) = (clamp(from_ms), clamp(to_ms));
+                    speech.recognise(leg, request, from, to, is_final, language);
                 }
-            }
+                None => {
+                    let error = bots::RecogniserError::NoModel;
+                    let result = Err(bots::NotHeard::Failed(error));
+                    let heard = switch::Heard::Recognised { request, result };
+                    return Some(Input::Heard { leg, heard });
+                }
+            },
             Effect::Promote { leg, request } => {
                 if let Some(speech) = &self.speech {
                     speech.promote(leg, request);
@@ -155,10 +172,14 @@ impl Shell {
                     speech.abandon(leg, request);
                 }
             }
-            Effect::Claim { tenant, campaign, at_most } => {
-                self.store.push(StoreWork::Claim { tenant, campaign, at_most });
+            Effect::Claim {
+                tenant,
+                campaign,
+                at_most,
+            } => {
+                self.store.claim(tenant, campaign, at_most);
             }
-            Effect::Persist(change) => self.store.push(StoreWork::Change(change)),
+            Effect::Persist(change) => self.store.push(change),
             Effect::Notify(notice) => (self.publish)(notice),
         }
         None
@@ -182,7 +203,13 @@ impl Shell {
     fn media(&mut self, worker: u16, command: MediaCommand) -> Option<Input> {
         let worker = self.workers.get(usize::from(worker))?;
         match command {
-            MediaCommand::Open { leg, port, ssrc, sequence, timestamp } => {
+            MediaCommand::Open {
+                leg,
+                port,
+                ssrc,
+                sequence,
+                timestamp,
+            } => {
                 let socket = match self.bound.remove(&port) {
                     Some(socket) => Ok(socket),
                     None => bind(self.media_bind, port),
@@ -194,7 +221,12 @@ impl Shell {
                         return Some(Input::MediaFailed { leg });
                     }
                 };
-                let start = media::Command::Open { leg, ssrc, sequence, timestamp };
+                let start = media::Command::Open {
+                    leg,
+                    ssrc,
+                    sequence,
+                    timestamp,
+                };
                 worker.push(WorkerCommand::Open { leg, socket, start });
             }
             MediaCommand::Listen { leg } => {
@@ -206,7 +238,12 @@ impl Shell {
                     }
                 }
             }
-            MediaCommand::Record { tenant, call, leg, file } => {
+            MediaCommand::Record {
+                tenant,
+                call,
+                leg,
+                file,
+            } => {
                 let ring = self.recorder.record(tenant, call, file);
                 worker.push(WorkerCommand::Record { leg, ring });
             }
@@ -226,18 +263,32 @@ fn clamp(ms: u64) -> u32 {
 }
 
 /// Sockets for SIP, registered for reading.
-pub(crate) fn listen(poll: &Poll, addresses: &[SocketAddr]) -> std::io::Result<Vec<(SocketAddr, UdpSocket)>> {
+pub(crate) fn listen(
+    poll: &Poll,
+    addresses: &[SocketAddr],
+) -> std::io::Result<Vec<(SocketAddr, UdpSocket)>> {
     let mut sockets = Vec::with_capacity(addresses.len());
     for (index, address) in addresses.iter().enumerate() {
         let mut socket = UdpSocket::bind(*address)?;
         let local = socket.local_addr()?;
-        poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
+        poll.registry()
+            .register(&mut socket, Token(index), Interest::READABLE)?;
         sockets.push((local, socket));
     }
     Ok(sockets)
 }
 
 /// For notices made outside the node.
-pub(crate) fn notice(tenant: model::TenantId, kind: &'static str, at: Wall, data: serde_json::Value) -> Notice {
-    Notice { tenant, kind, occurred_at: at, data }
+pub(crate) fn notice(
+    tenant: model::TenantId,
+    kind: &'static str,
+    at: Wall,
+    data: serde_json::Value,
+) -> Notice {
+    Notice {
+        tenant,
+        kind,
+        occurred_at: at,
+        data,
+    }
 }

@@ -78,7 +78,14 @@ impl Recorder {
     /// The ring whose frames go to this file; the recording ends when the ring is dropped.
     pub fn record(&self, tenant: TenantId, call: CallId, file: String) -> Producer<StereoFrame> {
         let (producer, ring) = RingBuffer::new(RING);
-        self.starts.send(Start { tenant, call, file, ring }).ok();
+        self.starts
+            .send(Start {
+                tenant,
+                call,
+                file,
+                ring,
+            })
+            .ok();
         producer
     }
 }
@@ -86,7 +93,11 @@ impl Recorder {
 fn run(folder: &Path, clock: Clock, starts: &Receiver<Start>, done: &dyn Fn(Recorded)) {
     let mut recordings: Vec<Recording> = Vec::new();
     loop {
-        let wait = if recordings.is_empty() { Duration::from_secs(3600) } else { LOOK };
+        let wait = if recordings.is_empty() {
+            Duration::from_secs(3600)
+        } else {
+            LOOK
+        };
         let mut last = false;
         match starts.recv_timeout(wait) {
             Ok(start) => recordings.push(Recording::begin(folder, start, clock.mono())),
@@ -127,7 +138,12 @@ impl Recording {
         let writer = create(&folder.join(&start.file)).inspect_err(|error| {
             error!(file = start.file, error, "cannot record");
         });
-        Recording { start, writer, written: 0, header_at: now }
+        Recording {
+            start,
+            writer,
+            written: 0,
+            header_at: now,
+        }
     }
 
     /// Writes what is there; true when the leg is over and everything is written.
@@ -178,10 +194,19 @@ impl Recording {
 
     fn finish(mut self) -> Recorded {
         self.guarded(|writer| writer.flush());
-        let result = self.writer.and_then(|writer| writer.finalize().map_err(|e| e.to_string()));
+        let result = self
+            .writer
+            .and_then(|writer| writer.finalize().map_err(|e| e.to_string()));
         let length = Duration::from_micros(u64::from(self.written) * 125);
-        let Start { tenant, call, file, .. } = self.start;
-        Recorded { tenant, call, file, result: result.map(|()| length) }
+        let Start {
+            tenant, call, file, ..
+        } = self.start;
+        Recorded {
+            tenant,
+            call,
+            file,
+            result: result.map(|()| length),
+        }
     }
 }
 

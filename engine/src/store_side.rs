@@ -13,12 +13,6 @@ use switch::{CampaignPlan, Input, Persist};
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
-/// What the node asks of the database.
-pub(crate) enum StoreWork {
-    Claim { tenant: TenantId, campaign: CampaignId, at_most: u16 },
-    Change(Persist),
-}
-
 pub(crate) struct StoreSide {
     writer: Writer,
     writing: Mutex<Option<JoinHandle<()>>>,
@@ -51,25 +45,26 @@ impl StoreSide {
         }
     }
 
-    /// Never waits: called on the node's thread.
-    pub fn push(&self, work: StoreWork) {
-        match work {
-            StoreWork::Claim { tenant, campaign, at_most } => {
-                self.writer.claim(tenant, campaign, at_most, wall());
-            }
-            StoreWork::Change(change) => {
-                if let Err(overflow) = self.writer.push(change) {
-                    // The database has been away for tens of thousands of changes.
-                    error!(change = ?overflow.0, "a change is lost: the writer takes no more");
-                }
-            }
+    /// Answered by `Input::Claimed`. Neither this nor `push` waits: the node's thread calls them.
+    pub fn claim(&self, tenant: TenantId, campaign: CampaignId, at_most: u16) {
+        self.writer.claim(tenant, campaign, at_most, wall());
+    }
+
+    pub fn push(&self, change: Persist) {
+        if let Err(overflow) = self.writer.push(change) {
+            // The database has been away for tens of thousands of changes.
+            error!(change = ?overflow.0, "a change is lost: the writer takes no more");
         }
     }
 
     /// Waits until everything pushed is written.
     pub async fn finish(&self) {
         self.writer.close();
-        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writing = self
+            .writing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(writing) = writing {
             writing.await.ok();
         }
@@ -90,7 +85,11 @@ impl StoreSide {
 
     /// A tenant's configuration changed.
     pub async fn reload(&self, tenant: TenantId) {
-        match self.store.tenant_directory(&self.platform.tenant(tenant)).await {
+        match self
+            .store
+            .tenant_directory(&self.platform.tenant(tenant))
+            .await
+        {
             Ok(directory) => self.inbox.deliver(Input::Directory(Arc::new(directory))),
             Err(error) => error!(%tenant, %error, "the directory stays as it was"),
         }
@@ -106,15 +105,25 @@ impl StoreSide {
 
     async fn plan(&self, tenant: TenantId, campaign: CampaignId) -> Result<CampaignPlan, String> {
         let scope = self.platform.tenant(tenant);
-        let parts =
-            self.store.campaign_parts(&scope, campaign).await.map_err(|error| error.to_string())?;
+        let parts = self
+            .store
+            .campaign_parts(&scope, campaign)
+            .await
+            .map_err(|error| error.to_string())?;
         let template: Template =
             serde_json::from_value(parts.template).map_err(|error| error.to_string())?;
         let template = CompiledTemplate::new(&template).map_err(|findings| {
-            findings.first().map_or_else(String::new, |finding| finding.message.clone())
+            findings
+                .first()
+                .map_or_else(String::new, |finding| finding.message.clone())
         })?;
         let prompts = self.prompts(parts.prompts).await;
-        Ok(CampaignPlan { tenant, campaign: parts.campaign, template, prompts })
+        Ok(CampaignPlan {
+            tenant,
+            campaign: parts.campaign,
+            template,
+            prompts,
+        })
     }
 
     /// Decodes what is not yet decoded. A file that cannot be read is left out: calls note it and go on.

@@ -13,8 +13,14 @@ pub struct Api {
 impl Api {
     /// Uses the set-up link and signs in as the administrator it creates.
     pub async fn set_up(link: &str, enterprise: Value, password: &str) -> Result<(Api, Value)> {
-        let (base, token) = link.split_once("/setup?token=").context("the set-up link has no token")?;
-        let mut api = Api { http: client()?, base: format!("{base}/api/v1"), token: String::new() };
+        let (base, token) = link
+            .split_once("/setup?token=")
+            .context("the set-up link has no token")?;
+        let mut api = Api {
+            http: client()?,
+            base: format!("{base}/api/v1"),
+            token: String::new(),
+        };
         let slug = enterprise["slug"].clone();
         let setup = json!({ "token": token, "enterprise": enterprise, "name": "Demo", "password": password });
         let done = api.post("/setup", &setup).await?;
@@ -28,10 +34,12 @@ impl Api {
         self.send(self.http.get(self.url(path)), path).await
     }
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        self.send(self.http.post(self.url(path)).json(body), path).await
+        self.send(self.http.post(self.url(path)).json(body), path)
+            .await
     }
     pub async fn patch(&self, path: &str, body: &Value) -> Result<Value> {
-        self.send(self.http.patch(self.url(path)).json(body), path).await
+        self.send(self.http.patch(self.url(path)).json(body), path)
+            .await
     }
 
     /// A file with further fields, as forms send it.
@@ -47,7 +55,8 @@ impl Api {
             form = form.text(*key, value.clone());
         }
         form = form.part("file", Part::bytes(bytes).file_name(name.to_owned()));
-        self.send(self.http.post(self.url(path)).multipart(form), path).await
+        self.send(self.http.post(self.url(path)).multipart(form), path)
+            .await
     }
 
     fn url(&self, path: &str) -> String {
@@ -61,7 +70,11 @@ impl Api {
         if !status.is_success() {
             bail!("the API answered {status} to {path}: {body}");
         }
-        Ok(if body.is_empty() { Value::Null } else { serde_json::from_str(&body)? })
+        Ok(if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&body)?
+        })
     }
 }
 

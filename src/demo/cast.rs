@@ -43,7 +43,11 @@ pub const CAST: &[Role] = &[
         about: "answers the question, agrees",
         attempts: 1,
         callee: Behaviour::Says(
-            &[(AFTER, "demo-branch-job-f"), (AFTER, "demo-yes-speak-f"), (AFTER, "demo-yes-okay-f")],
+            &[
+                (AFTER, "demo-branch-job-f"),
+                (AFTER, "demo-yes-speak-f"),
+                (AFTER, "demo-yes-okay-f"),
+            ],
             Then::Stays,
         ),
     },
@@ -59,14 +63,20 @@ pub const CAST: &[Role] = &[
         expected: Grade::C,
         about: "answers, then talks of something else",
         attempts: 1,
-        callee: Behaviour::Says(&[(AFTER, "demo-branch-trade-f"), (AFTER, "zh-chat-03")], Then::HangsUp),
+        callee: Behaviour::Says(
+            &[(AFTER, "demo-branch-trade-f"), (AFTER, "zh-chat-03")],
+            Then::HangsUp,
+        ),
     },
     Role {
         number: "13800138004",
         expected: Grade::D,
         about: "refuses twice",
         attempts: 1,
-        callee: Behaviour::Says(&[(AFTER, "demo-no-need-m"), (AFTER, "demo-no-interest-m")], Then::Stays),
+        callee: Behaviour::Says(
+            &[(AFTER, "demo-no-need-m"), (AFTER, "demo-no-interest-m")],
+            Then::Stays,
+        ),
     },
     Role {
         number: "13800138005",
@@ -109,7 +119,10 @@ pub const CAST: &[Role] = &[
         expected: Grade::A,
         about: "talks over the robot, asks twice",
         attempts: 1,
-        callee: Behaviour::Says(&[(OVER, "demo-barge-rate-m"), (AFTER, "demo-ask-terms-m")], Then::HangsUp),
+        callee: Behaviour::Says(
+            &[(OVER, "demo-barge-rate-m"), (AFTER, "demo-ask-terms-m")],
+            Then::HangsUp,
+        ),
     },
     Role {
         number: "13800138010",
@@ -131,7 +144,11 @@ pub const CAST: &[Role] = &[
         about: "runs a shop, needs money",
         attempts: 1,
         callee: Behaviour::Says(
-            &[(AFTER, "zh-branch-04"), (AFTER, "zh-yes-04"), (AFTER, "demo-yes-okay-m")],
+            &[
+                (AFTER, "zh-branch-04"),
+                (AFTER, "zh-yes-04"),
+                (AFTER, "demo-yes-okay-m"),
+            ],
             Then::Stays,
         ),
     },
@@ -174,17 +191,25 @@ pub fn callees() -> Result<HashMap<String, Vec<Callee>>> {
     let callee = |role: &Role| match role.callee {
         Behaviour::Busy => Callee::Busy,
         Behaviour::Empty => Callee::Empty,
-        Behaviour::NeverAnswers => Callee::NoAnswer { rings: Duration::from_secs(2) },
+        Behaviour::NeverAnswers => Callee::NoAnswer {
+            rings: Duration::from_secs(2),
+        },
         Behaviour::Says(said, then) => Callee::Talks {
             rings,
             lines: said
                 .iter()
                 .filter_map(|(when, name)| {
-                    Some(Line { when: *when, speech: speech.get(name)?.clone() })
+                    Some(Line {
+                        when: *when,
+                        speech: speech.get(name)?.clone(),
+                    })
                 })
                 .collect(),
             hangs_up: then == Then::HangsUp,
         },
     };
-    Ok(CAST.iter().map(|role| (role.number.to_owned(), vec![callee(role)])).collect())
+    Ok(CAST
+        .iter()
+        .map(|role| (role.number.to_owned(), vec![callee(role)]))
+        .collect())
 }

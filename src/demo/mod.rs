@@ -3,8 +3,9 @@
 //! recognition; grades, recordings, a bill.
 
 pub(crate) mod api;
-mod cast;
+pub(crate) mod cast;
 mod report;
+pub(crate) mod setup;
 
 use crate::config::Config;
 use crate::gateway::{self, Gateway, Seen};
@@ -16,6 +17,7 @@ use engine::{Hearing, Notice};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use report::Outcome;
 use serde_json::{Value, json};
+use setup::{PASSWORD, Plan, Prepared};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -24,46 +26,17 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-const TEMPLATE: &str = include_str!("../../fixtures/templates/loan.zh.json");
 const LEADS: &[u8] = include_bytes!("../../fixtures/sheets/leads.xlsx");
-const PASSWORD: &str = "demo-password";
 /// No event for this long: something hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-macro_rules! prompts {
-    ($($key:literal),+ $(,)?) => {
-        &[$(($key, include_bytes!(concat!("../../fixtures/audio/prompts/", $key, ".wav")) as &[u8])),+]
-    };
-}
-
-const PROMPTS: &[(&str, &[u8])] = prompts![
-    "greeting",
-    "greeting.reask",
-    "employed",
-    "employed.reask",
-    "business",
-    "business.reask",
-    "amount",
-    "amount.reask",
-    "closing",
-    "objection",
-    "objection.reask",
-    "question.rate",
-    "question.terms",
-    "question.where",
-    "question.source",
-    "question.robot",
-    "question.time",
-    "silence",
-    "unmatched",
-    "fallback",
-    "cut",
-];
 
 pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> Result<i32> {
     let hearing = hearing::open(&config);
     let Hearing::Recogniser { name: model, .. } = &hearing else {
-        println!("The demo needs a speech model: huying models pull {}", config.model);
+        println!(
+            "The demo needs a speech model: huying models pull {}",
+            config.model
+        );
         return Ok(1);
     };
     let model = model.clone();
@@ -76,9 +49,13 @@ pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> 
     config.public_url.clear();
     config.rtp_ports = "0".into();
     if config.data.exists() {
-        std::fs::remove_dir_all(&config.data).context("the last demo's folder cannot be removed")?;
+        std::fs::remove_dir_all(&config.data)
+            .context("the last demo's folder cannot be removed")?;
     }
-    println!("Huying demo: {} callees, {lines} robot lines, speech by {model}\n", CAST.len());
+    println!(
+        "Huying demo: {} callees, {lines} robot lines, speech by {model}\n",
+        CAST.len()
+    );
 
     let running = serve::start(&config, hearing).await?;
     let base = format!("http://{}", running.http);
@@ -87,7 +64,8 @@ pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> 
         .await?
         .context("a fresh installation has a set-up link")?;
     let mut events = running.engine.handle.events();
-    let prepared = prepare(&link, lines).await?;
+    let prepared = setup::prepare(&link, &Plan::new(lines)).await?;
+    import(&prepared).await?;
     let gateway = Gateway::start(gateway::Config {
         registrar: running.engine.sip_address,
         realm: config.realm.clone(),
@@ -114,7 +92,10 @@ pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> 
         })
         .collect();
     let bill = prepared.api.get("/balance").await?;
-    let progress = prepared.api.get(&format!("/campaigns/{}/progress", prepared.campaign)).await?;
+    let progress = prepared
+        .api
+        .get(&format!("/campaigns/{}/progress", prepared.campaign))
+        .await?;
     let ok = report::print(&outcomes, &progress, &bill, &latencies, &config);
     if let Some(file) = json_file {
         let body = report::json(&outcomes, &model, ok);
@@ -126,87 +107,54 @@ pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> 
     Ok(if ok { 0 } else { 1 })
 }
 
-struct Prepared {
-    api: Api,
-    gateway: String,
-    campaign: String,
-}
-
-/// Enterprise, money, gateway account, caller number, template with its audio, leads, campaign.
-async fn prepare(link: &str, lines: u16) -> Result<Prepared> {
-    let enterprise = json!({ "slug": "demo", "name": "汇银贷款（演示）" });
-    let (api, done) = Api::set_up(link, enterprise, PASSWORD).await?;
-    let tenant = text(&done, "tenant_id")?;
-    let platform = format!("/platform/tenants/{tenant}");
-    let rate = json!({ "per_interval_minor": 12, "interval_seconds": 60 });
-    api.patch(&platform, &json!({ "rate": rate, "robot_lines": lines })).await?;
-    let money = json!({ "amount_minor": 10_000, "reference": "demo-1" });
-    api.post(&format!("{platform}/recharges"), &money).await?;
-
-    let trunk = json!({ "name": "simulated gateway", "user": "gw1", "password": PASSWORD });
-    let trunk = api.post("/trunks", &trunk).await?;
-    let number = api.post("/caller-numbers", &json!({ "number": "02188886666" })).await?;
-    let number = text(&number, "id")?;
-    let decision = format!("{platform}/caller-numbers/{number}/decision");
-    api.post(&decision, &json!({ "approved": true })).await?;
-
-    let template: Value = serde_json::from_str(TEMPLATE)?;
-    let template = api.post("/templates", &template).await?;
-    let template = text(&template, "id")?;
-    for (key, wav) in PROMPTS {
-        let path = format!("/templates/{template}/prompts");
-        api.upload(&path, &format!("{key}.wav"), wav, &[("key", (*key).to_owned())]).await?;
-    }
-
-    // Always open: the demo runs whenever somebody wants to see it.
-    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    let spans: Vec<Value> =
-        days.iter().map(|day| json!({ "day": day, "from": 0, "to": 1440 })).collect();
-    let always = json!({ "spans": spans, "holidays": [] });
-    let campaign = json!({
-        "name": "演示",
-        "template_id": template,
-        "caller_number_id": number,
-        "trunk_id": text(&trunk, "id")?,
-        "lines": lines,
-        "robot_hours": always,
-        "calling_window": always,
-        "max_attempts": 3,
-        "unconnected": 3,
-        "retry": { "no_answer_seconds": 1 },
-    });
-    let campaign = text(&api.post("/campaigns", &campaign).await?, "id")?;
+/// The demo's leads come by spreadsheet.
+async fn import(prepared: &Prepared) -> Result<()> {
+    let (api, campaign) = (&prepared.api, &prepared.campaign);
     let fields = [("campaign_id", campaign.clone()), ("batch", "demo".to_owned())];
-    let report = api.upload("/leads/import", "leads.xlsx", LEADS, &fields).await?;
+    let report = api.upload("/leads/import", "leads.xlsx", LEADS.to_vec(), &fields).await?;
     println!(
         "imported {} leads from leads.xlsx ({} updated, {} rejected)",
         report["inserted"], report["updated"], report["rejected"]
     );
     let all = json!({ "campaign_id": campaign, "all_listed": true });
     api.post("/leads/enqueue", &all).await?;
-    Ok(Prepared { api, gateway: text(&trunk, "username")?, campaign })
+    Ok(())
 }
 
 /// Shows what happens until every callee has had all its attempts.
 async fn watch(events: &mut broadcast::Receiver<Arc<Notice>>) -> Result<()> {
-    let mut left: HashMap<&str, u32> =
-        CAST.iter().map(|role| (role.number, role.attempts)).collect();
+    let mut left: HashMap<&str, u32> = CAST
+        .iter()
+        .map(|role| (role.number, role.attempts))
+        .collect();
     let total: u32 = left.values().sum();
     let screen = MultiProgress::new();
     let all = screen.add(ProgressBar::new(u64::from(total)));
-    all.set_style(ProgressStyle::with_template("{bar:32} {pos} of {len} calls, {elapsed}")?);
+    all.set_style(ProgressStyle::with_template(
+        "{bar:32} {pos} of {len} calls, {elapsed}",
+    )?);
     // Nothing is drawn where nobody looks; the lines are printed all the same.
     let say = |line: String| {
-        if screen.is_hidden() { println!("{line}") } else { screen.println(line).unwrap_or(()) }
+        if screen.is_hidden() {
+            println!("{line}")
+        } else {
+            screen.println(line).unwrap_or(())
+        }
     };
     while !left.is_empty() {
         let event = tokio::time::timeout(PATIENCE, events.recv());
-        let event = match event.await.context("nothing happens any more; the demo gives up")? {
+        let event = match event
+            .await
+            .context("nothing happens any more; the demo gives up")?
+        {
             Ok(event) => event,
             Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => bail!("the engine stopped"),
         };
-        let callee = event.data["callee"].as_str().unwrap_or_default().trim_start_matches("+86");
+        let callee = event.data["callee"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_start_matches("+86");
         let data = &event.data;
         match event.kind {
             "call.answered" => say(format!("{callee}  answered")),
@@ -215,11 +163,17 @@ async fn watch(events: &mut broadcast::Receiver<Arc<Notice>>) -> Result<()> {
                 let words = turn["text"].as_str().unwrap_or_default();
                 match turn["speaker"].as_str() {
                     Some("robot") => say(format!("{callee}  robot   {words}")),
-                    _ => say(format!("{callee}  callee  {words}   [{}]", report::understood(turn))),
+                    _ => say(format!(
+                        "{callee}  callee  {words}   [{}]",
+                        report::understood(turn)
+                    )),
                 }
             }
             "call.graded" => {
-                say(format!("{callee}  grade {}", data["grade"].as_str().unwrap_or("?")));
+                say(format!(
+                    "{callee}  grade {}",
+                    data["grade"].as_str().unwrap_or("?")
+                ));
                 all.inc(1);
                 if let Some(role) = CAST.iter().find(|role| role.number == callee)
                     && let Some(attempts) = left.get_mut(role.number)
@@ -230,7 +184,10 @@ async fn watch(events: &mut broadcast::Receiver<Arc<Notice>>) -> Result<()> {
                     }
                 }
             }
-            "lead.skipped" => say(format!("skipped: {}", data["detail"].as_str().unwrap_or(""))),
+            "lead.skipped" => say(format!(
+                "skipped: {}",
+                data["detail"].as_str().unwrap_or("")
+            )),
             _ => {}
         }
     }
@@ -245,7 +202,9 @@ async fn collect(api: &Api, config: &Config) -> Result<Vec<Outcome>> {
     for role in CAST {
         let mut found = None;
         for _ in 0..50 {
-            let calls = api.get(&format!("/calls?callee={}&limit=10", role.number)).await?;
+            let calls = api
+                .get(&format!("/calls?callee={}&limit=10", role.number))
+                .await?;
             let calls = calls["data"].as_array().cloned().unwrap_or_default();
             if calls.len() as u32 >= role.attempts {
                 found = calls.into_iter().next();
@@ -262,12 +221,19 @@ async fn collect(api: &Api, config: &Config) -> Result<Vec<Outcome>> {
 
 fn outcome(role: &'static Role, page: Value, config: &Config) -> Outcome {
     let id = page["id"].as_str().unwrap_or_default().to_owned();
-    let tenant = std::fs::read_dir(config.recordings()).ok().and_then(|mut dir| dir.next());
+    let tenant = std::fs::read_dir(config.recordings())
+        .ok()
+        .and_then(|mut dir| dir.next());
     let recording = tenant.and_then(Result::ok).and_then(|tenant| {
         let days = std::fs::read_dir(tenant.path()).ok()?;
         days.filter_map(Result::ok)
             .map(|day| day.path().join(format!("{id}.wav")))
             .find(|path| path.exists())
     });
-    Outcome { role, id, page, recording }
+    Outcome {
+        role,
+        id,
+        page,
+        recording,
+    }
 }

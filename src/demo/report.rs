@@ -63,9 +63,16 @@ pub fn print(
     latencies: &[Duration],
     config: &Config,
 ) -> bool {
-    println!("\n{:<13} {:<5} {:<5} {:>2} {:>2} {:>2} {:>2}  {:<22} {:>6}  callee", "number", "want", "grade", "n", "r", "a", "q", "because", "fen");
+    println!(
+        "\n{:<13} {:<5} {:<5} {:>2} {:>2} {:>2} {:>2}  {:<22} {:>6}  callee",
+        "number", "want", "grade", "n", "r", "a", "q", "because", "fen"
+    );
     for outcome in outcomes {
-        let mark = if outcome.as_expected() { "" } else { "  <-- WRONG" };
+        let mark = if outcome.as_expected() {
+            ""
+        } else {
+            "  <-- WRONG"
+        };
         println!(
             "{:<13} {:<5} {:<5} {:>2} {:>2} {:>2} {:>2}  {:<22} {:>6}  {}{mark}",
             outcome.role.number,
@@ -81,10 +88,19 @@ pub fn print(
         );
     }
     let count = |state: &str| progress["states"][state].as_u64().unwrap_or(0);
-    let answered = outcomes.iter().filter(|o| !o.page["answered_at"].is_null()).count();
+    let answered = outcomes
+        .iter()
+        .filter(|o| !o.page["answered_at"].is_null())
+        .count();
     let spoke = outcomes.iter().filter(|o| o.counter("n") > 0).count();
-    let interested = outcomes.iter().filter(|o| matches!(o.grade(), "A" | "B")).count();
-    println!("\nfunnel   leads {} > answered {answered} > spoke {spoke} > interested {interested}", outcomes.len());
+    let interested = outcomes
+        .iter()
+        .filter(|o| matches!(o.grade(), "A" | "B"))
+        .count();
+    println!(
+        "\nfunnel   leads {} > answered {answered} > spoke {spoke} > interested {interested}",
+        outcomes.len()
+    );
     println!(
         "queue    done {}, waiting for a retry {}, exhausted {}",
         count("done"),
@@ -104,15 +120,28 @@ pub fn print(
             p95.as_millis()
         );
     }
-    println!("audio    {} (left the callee, right the robot)", config.recordings().display());
+    println!(
+        "audio    {} (left the callee, right the robot)",
+        config.recordings().display()
+    );
     let data = config.data.display();
     println!("\nLook at it through the API:\n  huying --data {data} serve");
-    println!("  TOKEN=$(curl -s localhost:8080/api/v1/sessions -H 'content-type: application/json' \\");
-    println!("    -d '{{\"login\":\"demo\",\"password\":\"demo-password\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')");
+    println!(
+        "  TOKEN=$(curl -s localhost:8080/api/v1/sessions -H 'content-type: application/json' \\"
+    );
+    println!(
+        "    -d '{{\"login\":\"demo\",\"password\":\"demo-password\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')"
+    );
     println!("  curl -s localhost:8080/api/v1/calls -H \"authorization: Bearer $TOKEN\"");
     if let Some(first) = outcomes.first() {
-        println!("  curl -s localhost:8080/api/v1/calls/{} -H \"authorization: Bearer $TOKEN\"", first.id);
-        println!("  curl -s localhost:8080/api/v1/calls/{}/recording -H \"authorization: Bearer $TOKEN\" -o call.wav", first.id);
+        println!(
+            "  curl -s localhost:8080/api/v1/calls/{} -H \"authorization: Bearer $TOKEN\"",
+            first.id
+        );
+        println!(
+            "  curl -s localhost:8080/api/v1/calls/{}/recording -H \"authorization: Bearer $TOKEN\" -o call.wav",
+            first.id
+        );
     }
     println!("  curl -s localhost:8080/api/v1/ledger -H \"authorization: Bearer $TOKEN\"");
     outcomes.iter().all(Outcome::as_expected)
@@ -121,7 +150,11 @@ pub fn print(
 fn percentiles(latencies: &[Duration]) -> Option<(Duration, Duration)> {
     let mut sorted = latencies.to_vec();
     sorted.sort();
-    let at = |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1))).copied();
+    let at = |share: usize| {
+        sorted
+            .get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1)))
+            .copied()
+    };
     Some((at(50)?, at(95)?))
 }
 

@@ -143,11 +143,11 @@ fn outside(
         Some(id) => tenant.trunk(id),
         None => tenant.trunks.first(),
     }
-    .ok_or(refusal(
-        403,
-        21,
-        "the extension has no trunk to call out by",
-    ))?;
+    .ok_or(match callee {
+        // Without a way out, a short number can only have been meant for an extension.
+        Called::Short(_) => refusal(404, 1, "no such extension"),
+        _ => refusal(403, 21, "the extension has no trunk to call out by"),
+    })?;
     let caller = displayed(tenant, from, trunk, incoming)?;
     let mut to = to_trunk(
         world,

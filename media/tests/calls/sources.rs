@@ -105,10 +105,7 @@ fn a_stranger_who_is_first_is_not_learnt() {
     assert!(stage.log.events.is_empty());
     stage.pass(100);
     let remote = behind_nat();
-    assert_eq!(
-        stage.log.events,
-        [Event::SourceLocked { leg: ANA, remote }]
-    );
+    assert_eq!(stage.log.events, [Event::SourceLocked { leg: ANA, remote }]);
 }
 
 #[test]
