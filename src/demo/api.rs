@@ -47,7 +47,7 @@ impl Api {
         &self,
         path: &str,
         name: &str,
-        bytes: &'static [u8],
+        bytes: Vec<u8>,
         fields: &[(&'static str, String)],
     ) -> Result<Value> {
         let mut form = Form::new();
