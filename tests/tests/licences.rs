@@ -31,8 +31,13 @@ fn accepted(expression: &str) -> bool {
     let expression = expression.replace('/', " OR ");
     let bare = expression.trim();
     let any = |part: &str| {
-        let part = part.trim().trim_start_matches('(').trim_end_matches(')').trim();
-        part.split(" OR ").any(|choice| ACCEPTED.contains(&choice.trim()))
+        let part = part
+            .trim()
+            .trim_start_matches('(')
+            .trim_end_matches(')')
+            .trim();
+        part.split(" OR ")
+            .any(|choice| ACCEPTED.contains(&choice.trim()))
     };
     bare.split(" AND ").all(any)
 }
@@ -51,7 +56,10 @@ fn every_dependency_may_be_shipped() {
         .map(|package| format!("{} {:?}", package.name, package.license))
         .collect();
     assert!(refused.is_empty(), "not on the list: {refused:#?}");
-    assert!(metadata.packages.len() > 100, "the dependencies were really read");
+    assert!(
+        metadata.packages.len() > 100,
+        "the dependencies were really read"
+    );
 }
 
 #[test]
