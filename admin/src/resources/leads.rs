@@ -10,7 +10,7 @@ use crate::wire::{Created, Moment, moment, number};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use dialer::LeadStateKind;
+use dialer::{LeadState, LeadStateKind};
 use model::{CampaignId, Disposition, Grade, LeadId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,6 +34,9 @@ pub struct LeadView {
     /// `listed`, `queued`, `claimed`, `dialling`, `retry`, `done`, `suppressed` or `exhausted`.
     #[schema(example = "queued")]
     state: &'static str,
+    /// The rule that forbids it for good, of a suppressed one.
+    #[schema(example = "do_not_call")]
+    rule: Option<&'static str>,
     /// When it may be dialled, while it waits.
     due_at: Option<Moment>,
     attempts: u32,
@@ -54,6 +57,10 @@ pub fn view(row: LeadRow) -> LeadView {
         custom: row.custom,
         campaign_id: row.lead.campaign.map(|id| id.0),
         state: row.lead.state.kind().code(),
+        rule: match row.lead.state {
+            LeadState::Suppressed { rule } => Some(rule.code()),
+            _ => None,
+        },
         due_at: moment(row.due),
         attempts: row.lead.attempts,
         unreached_in_a_row: row.lead.unreached_in_a_row,
