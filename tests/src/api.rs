@@ -15,10 +15,7 @@ pub struct Api {
 impl Api {
     /// Signs in at `base` (`http://127.0.0.1:PORT`).
     pub async fn sign_in(base: &str, login: &str, password: &str) -> Result<Api> {
-        // One TLS provider for the process; a second test of it finds it set already.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        crate::one_tls_provider();
         // Loopback only: a proxy of the environment must not stand between.
         let http = reqwest::Client::builder().no_proxy().build()?;
         let mut api = Api {
@@ -35,9 +32,7 @@ impl Api {
 
     /// Uses the set-up link, then signs in as the administrator it made; also the enterprise's id.
     pub async fn set_up(link: &str, slug: &str, password: &str) -> Result<(Api, String)> {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        crate::one_tls_provider();
         let (base, token) = link.split_once("/setup?token=").context("a set-up link")?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let nobody = Api {

@@ -62,3 +62,10 @@ pub fn free_tcp_port() -> Result<u16> {
         .local_addr()?
         .port())
 }
+
+/// HTTP clients want it chosen for the process, as the binary's `main` does; whoever comes second finds it chosen.
+pub fn one_tls_provider() {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+}

@@ -15,6 +15,7 @@ use tests::sound;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_callee_gets_its_grade_its_recording_and_its_charge() -> Result<()> {
     whisper()?;
+    tests::one_tls_provider();
     let folder = tempfile::tempdir()?;
     std::env::set_current_dir(folder.path())?;
     // An earlier run left its folder: this one is a second run.

@@ -96,7 +96,7 @@ const WORLDLY: &[(&str, &str)] = &[
 const EXCUSED: &[(&str, &str, &str)] = &[(
     "bots",
     "rayon",
-    "opencc-fmmseg has a parallel conversion; `bots` folds sentences by its serial one",
+    "opencc-fmmseg has a parallel conversion; `bots` sets it serial (`fold.rs`)",
 )];
 
 fn metadata() -> Metadata {

@@ -309,6 +309,12 @@ impl Stranger {
     }
 }
 
+/// What it is, its bytes, and what may be said to it.
+type Case = (&'static str, Vec<u8>, &'static [Option<u16>]);
+
+/// Not worth an answer.
+const DROPPED: Option<u16> = None;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_refused_or_dropped_and_calls_go_on() -> Result<()> {
     let house = House::open(deaf()).await?;
@@ -330,8 +336,7 @@ async fn malformed_requests_are_refused_or_dropped_and_calls_go_on() -> Result<(
         lines.collect::<String>().into_bytes()
     };
     let with = |old: &str, new: &str| good.replace(old, new).into_bytes();
-    const DROPPED: Option<u16> = None;
-    let cases: Vec<(&str, Vec<u8>, &[Option<u16>])> = vec![
+    let cases: Vec<Case> = vec![
         ("as it should be", good.clone().into_bytes(), &[Some(407)]),
         ("no Via to answer to", without("Via"), &[DROPPED]),
         (
