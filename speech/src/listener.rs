@@ -46,6 +46,33 @@ struct Leg {
     last_frame: Mono,
 }
 
+impl Leg {
+    fn drain(&mut self, id: LegId, vad: &Vad, now: Mono, out: &mut Vec<SpeechEvent>) {
+        let mut voices = Vec::new();
+        while let Ok(frame) = self.frames.pop() {
+            self.last_frame = now;
+            if let Err(error) = self.ear.push(&frame, &mut voices) {
+                warn!(leg = id.0, %error, "listening starts again");
+                self.ear = Ear::new(vad.clone());
+            }
+        }
+        if self.ear.talking() && now.since(self.last_frame) >= STARVED {
+            self.ear.starved(&mut voices);
+        }
+        out.extend(voices.into_iter().map(|voice| match voice {
+            Voice::Started { at_ms } => SpeechEvent::VoiceStarted { leg: id, at_ms },
+            Voice::Paused {
+                last_voiced_ms,
+                silence,
+            } => SpeechEvent::VoicePaused {
+                leg: id,
+                last_voiced_ms,
+                silence,
+            },
+        }));
+    }
+}
+
 /// Every leg listened to. A value; the thread below gives it time.
 pub(crate) struct Legs {
     vad: Vad,
@@ -86,37 +113,22 @@ impl Legs {
 
     /// One round over all rings.
     pub fn drain(&mut self, now: Mono, out: &mut Vec<SpeechEvent>) {
-        let mut voices = Vec::new();
         let mut orphans = Vec::new();
         for (id, leg) in &mut self.legs {
-            while let Ok(frame) = leg.frames.pop() {
-                leg.last_frame = now;
-                if let Err(error) = leg.ear.push(&frame, &mut voices) {
-                    warn!(leg = id.0, %error, "listening starts again");
-                    leg.ear = Ear::new(self.vad.clone());
-                }
-            }
-            let quiet = now.since(leg.last_frame);
-            if quiet >= STARVED && leg.ear.talking() {
-                leg.ear.starved(&mut voices);
-            }
-            if quiet >= ORPHANED && leg.frames.is_abandoned() {
+            leg.drain(*id, &self.vad, now, out);
+            if now.since(leg.last_frame) >= ORPHANED && leg.frames.is_abandoned() {
                 orphans.push(*id);
             }
-            out.extend(voices.drain(..).map(|voice| match voice {
-                Voice::Started { at_ms } => SpeechEvent::VoiceStarted { leg: *id, at_ms },
-                Voice::Paused {
-                    last_voiced_ms,
-                    silence,
-                } => SpeechEvent::VoicePaused {
-                    leg: *id,
-                    last_voiced_ms,
-                    silence,
-                },
-            }));
         }
         for leg in orphans {
             self.forget(leg);
+        }
+    }
+
+    /// One leg's ring: a span asked for may end in frames that still wait there.
+    pub fn drain_leg(&mut self, now: Mono, id: LegId, out: &mut Vec<SpeechEvent>) {
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.drain(id, &self.vad, now, out);
         }
     }
 
@@ -137,46 +149,67 @@ impl Legs {
 }
 
 /// Runs until every sender of commands is gone.
-pub(crate) fn run(mut legs: Legs, commands: Receiver<Command>, pool: Arc<Pool>, sink: Sink) {
+pub(crate) fn run(legs: Legs, commands: Receiver<Command>, pool: Arc<Pool>, sink: Sink) {
     clock::be_nice(5);
-    let mut events = Vec::new();
+    let mut listener = Listener {
+        legs,
+        pool,
+        sink,
+        events: Vec::new(),
+    };
     loop {
-        let command = if legs.is_empty() {
+        let command = if listener.legs.is_empty() {
             commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             commands.recv_timeout(ROUND)
         };
-        // Rings first: a span asked for may end in frames that still wait there.
-        legs.drain(clock::now(), &mut events);
-        events.drain(..).for_each(|event| sink(event));
         match command {
-            Ok(command) => perform(command, &mut legs, &pool),
+            Ok(command) => listener.perform(command),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         while let Ok(command) = commands.try_recv() {
-            perform(command, &mut legs, &pool);
+            listener.perform(command);
         }
+        listener.legs.drain(clock::now(), &mut listener.events);
+        listener.tell();
     }
 }
 
-fn perform(command: Command, legs: &mut Legs, pool: &Pool) {
-    match command {
-        Command::Listen(leg, frames) => legs.listen(clock::now(), leg, frames),
-        Command::Recognise(request) => {
-            let key = (request.leg, request.request);
-            match legs.cut(&request) {
-                Ok(cut) => {
-                    pool.push(key, cut, request.language, request.is_final, request.asked);
+struct Listener {
+    legs: Legs,
+    pool: Arc<Pool>,
+    sink: Sink,
+    events: Vec<SpeechEvent>,
+}
+
+impl Listener {
+    fn tell(&mut self) {
+        self.events.drain(..).for_each(|event| (self.sink)(event));
+    }
+
+    fn perform(&mut self, command: Command) {
+        match command {
+            Command::Listen(leg, frames) => self.legs.listen(clock::now(), leg, frames),
+            Command::Recognise(request) => {
+                self.legs
+                    .drain_leg(clock::now(), request.leg, &mut self.events);
+                self.tell();
+                let (key, asked) = ((request.leg, request.request), request.asked);
+                match self.legs.cut(&request) {
+                    Ok(cut) => {
+                        self.pool
+                            .push(key, cut, request.language, request.is_final, asked);
+                    }
+                    Err(not_heard) => self.pool.answer(key, asked, Err(not_heard)),
                 }
-                Err(not_heard) => pool.answer(key, request.asked, Err(not_heard)),
             }
-        }
-        Command::Promote(leg, request) => pool.promote((leg, request)),
-        Command::Abandon(leg, request) => pool.abandon((leg, request)),
-        Command::Forget(leg) => {
-            legs.forget(leg);
-            pool.forget(leg);
+            Command::Promote(leg, request) => self.pool.promote((leg, request)),
+            Command::Abandon(leg, request) => self.pool.abandon((leg, request)),
+            Command::Forget(leg) => {
+                self.legs.forget(leg);
+                self.pool.forget(leg);
+            }
         }
     }
 }

@@ -15,8 +15,6 @@ use std::thread;
 use std::time::Duration;
 use tracing::{debug, error, warn};
 
-/// A worker may overstay its job's deadline by this much before its thread is given up and replaced.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// Threads that may be given up at the same time; a process of hung threads helps nobody.
 const MOST_LOST: usize = 16;
 /// Answers whose latency is remembered.
@@ -30,6 +28,7 @@ struct Shared {
     source: Arc<dyn Source>,
     sink: Sink,
     deadline: Duration,
+    patience: Duration,
     state: Mutex<State>,
     /// A job has come, or the pool closes.
     ready: Condvar,
@@ -53,6 +52,7 @@ impl Pool {
             source,
             sink,
             deadline: config.deadline,
+            patience: config.patience,
             state: Mutex::new(State {
                 queue: Queue::new(config.queue),
                 closed: false,
@@ -268,7 +268,7 @@ impl Shared {
                 return;
             }
             let late = state.queue.expire(now);
-            let lost = state.queue.lost(now, PATIENCE);
+            let lost = state.queue.lost(now, self.patience);
             for worker in &lost {
                 state.workers -= 1;
                 state.lost.push(*worker);
@@ -278,7 +278,7 @@ impl Shared {
                 .min(lost.len());
             state.counts.workers_replaced += replace as u64;
             if late.is_empty() && lost.is_empty() {
-                let due = state.queue.next_deadline(PATIENCE);
+                let due = state.queue.next_deadline(self.patience);
                 let pause = due.map_or(Duration::from_secs(60), |at| at.since(now));
                 drop(
                     self.watch

@@ -25,6 +25,8 @@ pub struct Config {
     pub queue: usize,
     /// From `recognise` to an answer, whatever happens: after it `RecogniserError::TimedOut` is reported.
     pub deadline: Duration,
+    /// A worker that is this much over its deadline is given up, and another thread takes its place.
+    pub patience: Duration,
     /// Legs listened to at once.
     pub legs: usize,
 }
@@ -36,6 +38,7 @@ impl Default for Config {
             workers: cores,
             queue: 64,
             deadline: Duration::from_millis(1500),
+            patience: Duration::from_secs(3),
             legs: 1000,
         }
     }

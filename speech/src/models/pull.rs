@@ -265,3 +265,155 @@ fn host(url: &str) -> String {
     let rest = url.split("://").nth(1).unwrap_or(url);
     rest.split('/').next().unwrap_or(rest).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{Presence, Recipe};
+    use sha2::{Digest, Sha256};
+    use std::sync::Mutex;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    const BODY: &[u8] = b"sixteen bytes of a speech model, or so";
+
+    fn model() -> &'static Model {
+        let sha256 = hex::encode(Sha256::digest(BODY)).leak();
+        Box::leak(Box::new(Model {
+            name: "toy",
+            file: "ggml-toy.bin",
+            bytes: BODY.len() as u64,
+            sha256,
+            about: "",
+            recipe: Recipe::None,
+        }))
+    }
+
+    /// Answers one request after the other with these heads and bodies, and tells what was asked.
+    async fn server(answers: Vec<(String, Vec<u8>)>) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/models/", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for (head, body) in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
+                asked.push(String::from_utf8(request).unwrap().to_lowercase());
+                let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                stream.write_all(&body).await.unwrap();
+            }
+            asked
+        });
+        (url, serving)
+    }
+
+    fn urls(urls: &[&str]) -> Sources {
+        let urls = urls.iter().map(|url| url.to_string()).collect();
+        Sources {
+            from: None,
+            urls,
+            packages: false,
+        }
+    }
+
+    fn whole() -> (String, Vec<u8>) {
+        (
+            format!("200 OK\r\nContent-Length: {}", BODY.len()),
+            BODY.to_vec(),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_broken_download_goes_on_where_it_broke() {
+        let dir = tempfile::tempdir().unwrap();
+        let cut = (whole().0, BODY[..10].to_vec());
+        let rest = format!(
+            "206 Partial Content\r\nContent-Range: bytes 10-{}/{}\r\nContent-Length: {}",
+            BODY.len() - 1,
+            BODY.len(),
+            BODY.len() - 10
+        );
+        let (url, serving) = server(vec![cut, (rest, BODY[10..].to_vec())]).await;
+        let quiet = |_| {};
+        let error = pull(model(), dir.path(), &urls(&[&url]), &quiet)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("tried 127.0.0.1:"), "{error}");
+        assert_eq!(
+            model().presence(dir.path()),
+            Presence::Partial { bytes: 10 }
+        );
+
+        let seen = Mutex::new(Vec::new());
+        let note = |progress| seen.lock().unwrap().push(progress);
+        pull(model(), dir.path(), &urls(&[&url]), &note)
+            .await
+            .unwrap();
+        assert_eq!(fs::read(model().path(dir.path())).unwrap(), BODY);
+        assert!(serving.await.unwrap()[1].contains("range: bytes=10-"));
+        let total = BODY.len() as u64;
+        assert!(
+            seen.lock()
+                .unwrap()
+                .contains(&Progress::Bytes { done: 10, total })
+        );
+
+        let again = pull(model(), dir.path(), &urls(&[]), &quiet).await.unwrap();
+        assert_eq!(again.source, None, "it is there");
+    }
+
+    #[tokio::test]
+    async fn a_source_that_cannot_be_reached_is_told_of_and_the_next_is_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let closed = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            format!("http://{}/", listener.local_addr().unwrap())
+        };
+        let missing = ("404 Not Found\r\nContent-Length: 0".to_owned(), Vec::new());
+        let (other, _serving) = server(vec![missing, whole()]).await;
+        let sources = urls(&[&closed, &other, &other]);
+        let pulled = pull(model(), dir.path(), &sources, &|_| {}).await.unwrap();
+        let why: Vec<&str> = pulled
+            .tried
+            .iter()
+            .map(|tried| tried.why.as_str())
+            .collect();
+        assert!(why[0].to_lowercase().contains("refused"), "{why:?}");
+        assert_eq!(why[1], "answered 404");
+    }
+
+    #[tokio::test]
+    async fn a_file_with_another_hash_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let forged = ("200 OK\r\nContent-Length: 4".to_owned(), b"evil".to_vec());
+        let (url, _serving) = server(vec![forged]).await;
+        let error = pull(model(), dir.path(), &urls(&[&url]), &|_| {})
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("its SHA-256 is"), "{error}");
+        assert_eq!(model().presence(dir.path()), Presence::Absent);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_brought_is_taken_when_it_is_the_model() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("stick");
+        let sources = Sources {
+            from: Some(from.clone()),
+            ..urls(&[])
+        };
+        fs::write(&from, b"something else").unwrap();
+        let error = pull(model(), dir.path(), &sources, &|_| {})
+            .await
+            .unwrap_err();
+        assert!(matches!(error, PullError::Another { .. }), "{error}");
+        fs::write(&from, BODY).unwrap();
+        let pulled = pull(model(), dir.path(), &sources, &|_| {}).await.unwrap();
+        assert_eq!(fs::read(pulled.path).unwrap(), BODY);
+    }
+}
