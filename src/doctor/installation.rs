@@ -16,24 +16,7 @@ async fn database(config: &Config) -> Finding {
     const SUBJECT: &str = "database";
     let address = config.database_address();
     match Db::schema(&address).await {
-        Ok((None, known)) => Finding::ok(
-            SUBJECT,
-            format!("{address} will be made at the first start, with schema {known}"),
-        ),
-        Ok((Some(found), known)) if found > known => {
-            let text =
-                format!("{address} has schema {found}, this release knows {known} and refuses it");
-            Finding::failed(
-                SUBJECT,
-                text,
-                "run the newer release, or restore the backup taken before it",
-            )
-        }
-        Ok((Some(found), known)) if found < known => Finding::ok(
-            SUBJECT,
-            format!("{address}, schema {found}; the next start brings it to {known}"),
-        ),
-        Ok((Some(found), _)) => Finding::ok(SUBJECT, format!("{address}, schema {found}")),
+        Ok((found, known)) => schema(&address, found, known),
         Err(StoreError::Address) => Finding::failed(
             SUBJECT,
             format!("`{address}` is no database address"),
@@ -44,6 +27,26 @@ async fn database(config: &Config) -> Finding {
             format!("{address}: {error}"),
             "check the file and its rights, or restore a backup",
         ),
+    }
+}
+
+fn schema(address: &str, found: Option<i64>, known: i64) -> Finding {
+    const SUBJECT: &str = "database";
+    match found {
+        None => Finding::ok(
+            SUBJECT,
+            format!("{address} will be made at the first start, with schema {known}"),
+        ),
+        Some(found) if found > known => Finding::failed(
+            SUBJECT,
+            format!("{address} has schema {found}, this release knows {known} and refuses it"),
+            "run the newer release, or restore the backup taken before it",
+        ),
+        Some(found) if found < known => Finding::ok(
+            SUBJECT,
+            format!("{address}, schema {found}; the next start brings it to {known}"),
+        ),
+        Some(found) => Finding::ok(SUBJECT, format!("{address}, schema {found}")),
     }
 }
 
@@ -154,8 +157,20 @@ mod tests {
         assert_eq!(own_model(&own).state, State::Ok);
     }
 
+    #[test]
+    fn a_newer_schema_is_refused_and_an_older_one_will_be_brought_up() {
+        let newer = schema("sqlite:huying.db", Some(7), 5);
+        assert_eq!(newer.state, State::Failed);
+        assert!(newer.fix.starts_with("run the newer release"));
+        assert!(
+            schema("sqlite:huying.db", Some(4), 5)
+                .text
+                .contains("brings it to 5")
+        );
+    }
+
     #[tokio::test]
-    async fn a_database_is_looked_at_without_being_made_and_a_newer_one_is_refused() {
+    async fn a_database_is_looked_at_without_being_made_and_a_broken_one_fails() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
             data: folder.path().into(),

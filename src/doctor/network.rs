@@ -345,10 +345,12 @@ mod tests {
     use crate::doctor::finding::State;
 
     fn here() -> Config {
-        let mut config = Config::default();
-        config.sip = "127.0.0.1:0".parse().unwrap();
-        config.http = "127.0.0.1:0".parse().unwrap();
-        config
+        let any = "127.0.0.1:0".parse().unwrap();
+        Config {
+            sip: any,
+            http: any,
+            ..Config::default()
+        }
     }
 
     #[test]
