@@ -110,8 +110,13 @@ pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> 
 /// The demo's leads come by spreadsheet.
 async fn import(prepared: &Prepared) -> Result<()> {
     let (api, campaign) = (&prepared.api, &prepared.campaign);
-    let fields = [("campaign_id", campaign.clone()), ("batch", "demo".to_owned())];
-    let report = api.upload("/leads/import", "leads.xlsx", LEADS.to_vec(), &fields).await?;
+    let fields = [
+        ("campaign_id", campaign.clone()),
+        ("batch", "demo".to_owned()),
+    ];
+    let report = api
+        .upload("/leads/import", "leads.xlsx", LEADS.to_vec(), &fields)
+        .await?;
     println!(
         "imported {} leads from leads.xlsx ({} updated, {} rejected)",
         report["inserted"], report["updated"], report["rejected"]

@@ -198,10 +198,7 @@ pub fn quantise(f16_weights: &[u8], out: &mut impl Write) -> Result<(), FormatEr
     {
         if format == F16 && dims.len() == 2 && (dims[0] as usize).is_multiple_of(BLOCK) {
             write_tensor_head(out, name, &dims, Q8_0)?;
-            let blocks: Vec<u8> = data
-                .chunks_exact(2 * BLOCK)
-                .flat_map(q8_0)
-                .collect();
+            let blocks: Vec<u8> = data.chunks_exact(2 * BLOCK).flat_map(q8_0).collect();
             out.write_all(&blocks)?;
         } else {
             write_tensor_head(out, name, &dims, format)?;
