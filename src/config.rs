@@ -67,7 +67,7 @@ impl Default for Config {
             model: speech::models::DEFAULT.into(),
             speech_workers: 0,
             media_workers: 0,
-            log: "info".into(),
+            log: "warn".into(),
         }
     }
 }
@@ -84,7 +84,7 @@ pub fn layers(file: Option<&PathBuf>, flags: &impl Serialize) -> Figment {
     let file = file.cloned().unwrap_or_else(|| "huying.toml".into());
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file(file))
-        .merge(Env::prefixed("HUYING_").filter(|key| KEYS.contains(&key.as_str())))
+        .merge(Env::prefixed("HUYING_").filter(|key| KEYS.iter().any(|known| key == *known)))
         .merge(Serialized::defaults(flags))
 }
 
@@ -214,6 +214,19 @@ mod tests {
         fields.sort_unstable();
         keys.sort_unstable();
         assert_eq!(fields, keys);
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err)] // The jail's closure returns figment's own error.
+    fn the_environment_wins_over_the_file_and_strangers_in_it_are_left_alone() {
+        figment::Jail::expect_with(|jail| {
+            jail.create_file("huying.toml", "http = \"127.0.0.1:1\"\nlog = \"debug\"")?;
+            jail.set_env("HUYING_HTTP", "127.0.0.1:2");
+            jail.set_env("HUYING_SOMETHING_ELSE", "x");
+            let config = load(&layers(None, &crate::cli::Flags::default())).unwrap();
+            assert_eq!((config.http.port(), config.log.as_str()), (2, "debug"));
+            Ok(())
+        });
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use engine::Hearing;
+use speech::whisper::WhisperError;
 use speech::{Source, Whisper};
 use std::sync::Arc;
 
@@ -28,6 +29,13 @@ pub fn open(config: &Config) -> Hearing {
                 name,
             }
         }
+        Err(WhisperError::Missing(path)) => Hearing::None {
+            why: format!(
+                "there is no speech model at {}; FIX: huying --data {} models pull",
+                path.display(),
+                config.data.display()
+            ),
+        },
         Err(error) => Hearing::None {
             why: error.to_string(),
         },

@@ -1,5 +1,7 @@
+use anyhow::Context;
 use clap::Parser;
 use huying::cli::{Cli, run};
+use huying::config;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -9,12 +11,10 @@ fn main() -> ExitCode {
         .install_default()
         .ok();
     let cli = Cli::parse();
-    let level = cli
-        .flags
-        .log
-        .clone()
-        .or_else(|| std::env::var("HUYING_LOG").ok());
-    log(level.as_deref().unwrap_or("warn"));
+    if let Err(error) = log(&cli) {
+        eprintln!("huying: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -34,10 +34,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// JSON when nobody reads it live.
-fn log(level: &str) {
+/// As the settings say; JSON when nobody reads it live.
+fn log(cli: &Cli) -> anyhow::Result<()> {
     use std::io::IsTerminal;
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let level = config::load(&config::layers(cli.config.as_ref(), &cli.flags))?.log;
+    let filter = EnvFilter::try_new(&level).with_context(|| {
+        format!(
+            "log: `{level}` is no filter. FIX: error, warn, info, debug, or such as info,sip=debug"
+        )
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -46,4 +51,5 @@ fn log(level: &str) {
     } else {
         builder.json().init();
     }
+    Ok(())
 }

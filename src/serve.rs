@@ -23,14 +23,15 @@ pub struct Running {
     pub store: Store,
     pub platform: Platform,
     pub http: std::net::SocketAddr,
+    /// Held as long as the data folder is ours.
+    _lock: std::fs::File,
     closing: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
 /// Opens the store, starts the engine and the API.
 pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
-    std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+    let lock = take_folder(&config.data)?;
     let (store, platform) = Store::open(&config.database_address()).await?;
     let recovered = store.recover(&platform, engine::clock::wall()).await?;
     if recovered.interrupted > 0 || recovered.unclaimed > 0 {
@@ -83,6 +84,7 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         closing.clone(),
     ));
     Ok(Running {
+        _lock: lock,
         engine,
         store,
         platform,
@@ -90,6 +92,27 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         closing,
         server,
     })
+}
+
+/// Makes the data folder ours alone: a second process would take the calls of the first for leftovers of a crash and close
+/// their books.
+pub fn take_folder(data: &Path) -> Result<std::fs::File> {
+    std::fs::create_dir_all(data).with_context(|| {
+        format!(
+            "cannot create the data folder {}. FIX: make it writable or choose another with --data",
+            data.display()
+        )
+    })?;
+    let path = data.join("huying.lock");
+    let lock =
+        std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    lock.try_lock().ok().with_context(|| {
+        format!(
+            "another huying uses the data folder {}. FIX: stop it, or choose another with --data",
+            data.display()
+        )
+    })?;
+    Ok(lock)
 }
 
 /// Fresh chance for the root.
@@ -167,7 +190,7 @@ pub async fn run(config: Config) -> Result<i32> {
     }
     match link {
         Some(link) => println!("\n  First administrator (once, 30 minutes):\n  {link}"),
-        None => println!("\n  Sign in at {base}/docs; another administrator: huying admin create"),
+        None => println!("\n  Sign in: POST {base}/api/v1/sessions"),
     }
     println!("\n  Next: huying demo\n");
 
@@ -199,6 +222,8 @@ fn absolute(path: &Path) -> String {
 
 /// `huying admin create`.
 pub async fn create_admin(config: &Config) -> Result<i32> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
     let (store, platform) = Store::open(&config.database_address()).await?;
     let now = engine::clock::wall();
     match admin::setup_link(&store, &platform, &config.public_url(), now).await? {

@@ -49,6 +49,8 @@ pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> 
     config.public_url.clear();
     config.rtp_ports = "0".into();
     if config.data.exists() {
+        // Refused while somebody looks at the last demo's data.
+        drop(serve::take_folder(&config.data)?);
         std::fs::remove_dir_all(&config.data)
             .context("the last demo's folder cannot be removed")?;
     }

@@ -96,7 +96,15 @@ pub async fn upload(
     form: Upload,
 ) -> Answer<(StatusCode, Json<PromptView>)> {
     let (_, mut template) = load(&state, &caller, id).await?;
-    let key = form.field("key").map(str::to_owned);
+    // `greeting.wav` is the audio of `greeting`, unless the form says otherwise.
+    let stem = form
+        .file_name
+        .as_deref()
+        .and_then(|name| name.rsplit_once('.'));
+    let of_file = stem
+        .map(|(stem, _)| stem.to_owned())
+        .filter(|stem| template.spoken().iter().any(|spoken| spoken.key == *stem));
+    let key = form.field("key").map(str::to_owned).or(of_file);
     if let Some(key) = &key
         && !template.spoken().iter().any(|spoken| spoken.key == *key)
     {
