@@ -24,6 +24,8 @@ use tracing::{debug, error, warn};
 pub(crate) const WAKER: Token = Token(usize::MAX);
 /// The longest SIP message over UDP.
 const DATAGRAM: usize = 65_535;
+/// Room for what comes while the node is busy, such as every phone registering after a power cut.
+const BURST: usize = 4 << 20;
 /// Datagrams taken from one socket before others get their turn.
 const TURN: usize = 64;
 /// 2 s of frames the listener may be behind.
@@ -270,6 +272,8 @@ pub(crate) fn listen(
     let mut sockets = Vec::with_capacity(addresses.len());
     for (index, address) in addresses.iter().enumerate() {
         let mut socket = UdpSocket::bind(*address)?;
+        // As much of it as net.core.rmem_max allows.
+        rustix::net::sockopt::set_socket_recv_buffer_size(&socket, BURST).ok();
         let local = socket.local_addr()?;
         poll.registry()
             .register(&mut socket, Token(index), Interest::READABLE)?;

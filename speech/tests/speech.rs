@@ -157,7 +157,7 @@ impl Held {
 fn a_hung_recogniser_is_answered_for_and_replaced() {
     let (held, inside, let_go) = Held::new();
     let config = Config {
-        deadline: Duration::from_millis(300),
+        deadline: Duration::from_millis(1500),
         patience: Duration::from_millis(10),
         ..one_worker()
     };

@@ -278,8 +278,8 @@ async fn robot(
     report.case("robot", "memory_kb_per_call", memory);
     report.note(format!(
         "robot: {calls} calls of one campaign for {} s: a prompt plays all the time, the listener runs, both sides are \
-         recorded; callees make 0.4 s of noise every second, which the voice detector hears and rejects, so whisper \
-         rests. {}",
+         recorded; callees make 0.4 s of noise every 2 s: the voice detector looks at half of the windows and rejects \
+         them, so whisper rests. {}",
         window.as_secs(),
         spent.shares(),
     ));

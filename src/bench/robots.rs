@@ -113,7 +113,8 @@ pub fn talkers(lines: u16, how_long: Duration) -> Plan {
     plan
 }
 
-/// Callees that answer at once and make noise: 0.4 s in every second.
+/// Callees that answer at once and make noise: 0.4 s every 2 s, so that with its hangover the voice detector looks at half of
+/// all windows.
 pub fn noisy(count: u16, how_long: Duration) -> HashMap<String, Vec<Callee>> {
     let seconds = how_long.as_secs() as usize + usize::from(count) / 20 + 20;
     let mut state = 0x2545_f491_u32;
@@ -122,7 +123,7 @@ pub fn noisy(count: u16, how_long: Duration) -> HashMap<String, Vec<Callee>> {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let sample = (state >> 16) as i32 - 32_768;
             // About -35 dBFS.
-            if n % RATE < RATE * 2 / 5 {
+            if n % (2 * RATE) < RATE * 2 / 5 {
                 (sample / 32) as i16
             } else {
                 0

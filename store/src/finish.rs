@@ -2,7 +2,7 @@
 //!
 //! Runs inside the writer's transaction, or recovery's.
 
-use crate::db::{Json, Tx, sql};
+use crate::db::{Json, Tx, assembled, sql};
 use crate::error::StoreError;
 use crate::scope::Scope;
 use crate::{attempts, code, ledger, suppression};
@@ -26,8 +26,13 @@ pub(crate) async fn finish(
     finish: &Finish,
 ) -> Result<Ended, StoreError> {
     let cdr = &finish.cdr;
+    // Only what leaves by a trunk begins as an attempt and reserves; calls between extensions have nothing to look up.
+    let attempted = matches!(cdr.direction, Direction::Robot | Direction::Outbound);
     // What the ledger set aside, not what the message says: there is no other money a call may touch.
-    let reserved = reserved(tx, scope, cdr.id).await?;
+    let reserved = match attempted {
+        true => reserved(tx, scope, cdr.id).await?,
+        false => None,
+    };
     let charge = cdr
         .charge
         .clamp(Money::ZERO, reserved.unwrap_or(Money::ZERO));
@@ -50,15 +55,15 @@ pub(crate) async fn finish(
     if let Some(grade) = &finish.grade {
         insert_grade(tx, scope, cdr.id, grade, cdr.ended_at).await?;
     }
-    for (n, event) in finish.events.iter().enumerate() {
-        insert_event(tx, scope, cdr.id, n as u64 + 1, event).await?;
-    }
+    insert_events(tx, scope, cdr.id, &finish.events).await?;
     let grade = finish.grade.as_ref().map(|record| record.grade);
     let refused = finish
         .grade
         .as_ref()
         .is_some_and(|record| record.sub_reason == Some(SubReason::Refusal));
-    attempts::close(tx, scope, cdr, grade, refused).await?;
+    if attempted {
+        attempts::close(tx, scope, cdr, grade, refused).await?;
+    }
     // Before the lead is placed, so that its own last word is the attempt's, not the list's.
     if finish.opt_out {
         opt_out(tx, scope, cdr).await?;
@@ -220,23 +225,42 @@ pub(crate) async fn insert_grade(
         .map(drop)
 }
 
-async fn insert_event(
+/// Rows of one statement; SQLite takes 32 766 values.
+const EVENTS: usize = 64;
+
+async fn insert_events(
     tx: &mut Tx,
     scope: &Scope,
     call: CallId,
-    seq: u64,
-    event: &CallEvent,
+    events: &[CallEvent],
 ) -> Result<(), StoreError> {
-    sql("INSERT INTO call_events (tenant_id, call_id, seq, at, type, data) VALUES ($1, $2, $3, $4, $5, $6)")
+    for (part, events) in events.chunks(EVENTS).enumerate() {
+        let row = |n: usize| {
+            let value = 3 + n * 4;
+            format!(
+                "($1, $2, ${value}, ${}, ${}, ${})",
+                value + 1,
+                value + 2,
+                value + 3
+            )
+        };
+        let rows: Vec<String> = (0..events.len()).map(row).collect();
+        let mut insert = assembled(format!(
+            "INSERT INTO call_events (tenant_id, call_id, seq, at, type, data) VALUES {}",
+            rows.join(", ")
+        ))
         .bind(scope.tenant())
-        .bind(call)
-        .bind(seq)
-        .bind(event.at)
-        .bind(event.kind)
-        .bind(Json(&event.data))
-        .run(tx)
-        .await
-        .map(drop)
+        .bind(call);
+        for (n, event) in events.iter().enumerate() {
+            insert = insert
+                .bind((part * EVENTS + n) as u64 + 1)
+                .bind(event.at)
+                .bind(event.kind)
+                .bind(Json(&event.data));
+        }
+        insert.run(tx).await?;
+    }
+    Ok(())
 }
 
 /// The callee asked never to be called again: the tenant's list, and out of every queue.

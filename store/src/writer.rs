@@ -1,7 +1,9 @@
 //! The writer: one task through which every change of a running call goes, in order, many to a transaction.
 //!
-//! - Group commit: whatever waits when a transaction begins goes into it; while it commits, the next batch gathers.
-//! - A savepoint around each change: one bad change fails alone.
+//! - Group commit: whatever waits when a transaction begins goes into it; while it commits, the next batch gathers. Changes
+//!   that nobody waits for gather `GATHER` long first: each transaction, and each waking of this task, costs more than a row.
+//! - One bad change fails alone: a batch is tried plainly, and when anything in it fails, once more with a savepoint around
+//!   each change.
 //! - Answers (`Input::Begun`, `Input::Claimed`) are delivered after the commit, so nothing leaves that is not durable.
 //! - Two lanes: imports and the like (`Store::import_leads` …) stand behind what waits here; see `lanes`.
 //! - While the database is away the batch is tried again with back-off, in order. A `Begin` or claim does not wait that long:
@@ -31,6 +33,8 @@ const SOFT: usize = 4096;
 const HARD: usize = 65_536;
 /// Changes of one transaction.
 const BATCH: usize = 256;
+/// How long changes that nobody waits for gather.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long an attempt or a claim waits for a database that is away.
 const PATIENCE: Duration = Duration::from_secs(2);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(20);
@@ -66,6 +70,8 @@ pub struct Overflow(pub Box<Persist>);
 struct Closing {
     asked: AtomicBool,
     told: Notify,
+    /// Something came that somebody waits for.
+    hurry: Notify,
 }
 
 #[derive(Debug)]
@@ -155,6 +161,7 @@ impl Writer {
 
     fn send(&self, what: What, bound: usize) -> Result<(), Box<What>> {
         let lanes = &self.store.lanes;
+        let hurries = what.hurries();
         let room = lanes.call_waits() <= bound && !self.closing.asked.load(Ordering::Acquire);
         let sent = match room {
             true => self
@@ -166,8 +173,10 @@ impl Writer {
                 .map_err(|refused| Box::new(refused.0.what)),
             false => Err(Box::new(what)),
         };
-        if sent.is_err() {
-            lanes.calls_done(1);
+        match &sent {
+            Err(_) => lanes.calls_done(1),
+            Ok(()) if hurries => self.closing.hurry.notify_one(),
+            Ok(()) => {}
         }
         sent
     }
@@ -228,21 +237,40 @@ impl Task {
             self.queue.close();
             return self.queue.recv_many(batch, BATCH).await > 0;
         }
-        tokio::select! {
+        let more = tokio::select! {
             biased;
             taken = self.queue.recv_many(batch, BATCH) => taken > 0,
             () = &mut told => {
                 self.queue.close();
-                self.queue.recv_many(batch, BATCH).await > 0
+                return self.queue.recv_many(batch, BATCH).await > 0;
+            }
+        };
+        if more && !batch.iter().any(|job| job.what.hurries()) {
+            let hurried = async {
+                tokio::select! {
+                    () = closing.hurry.notified() => {}
+                    () = told => {}
+                }
+            };
+            tokio::time::timeout(GATHER, hurried).await.ok();
+            while batch.len() < BATCH
+                && let Ok(job) = self.queue.try_recv()
+            {
+                batch.push(job);
             }
         }
+        more
     }
 
     /// Until the batch is written. What cannot wait for a database that is away is answered and left out.
     async fn write(&self, batch: &mut Vec<Job>) {
         let mut back_off = BACK_OFF_FIRST;
         loop {
-            match self.try_write(batch).await {
+            let written = match self.try_write(batch, false).await {
+                Ok(None) => self.try_write(batch, true).await,
+                written => written,
+            };
+            match written.map(Option::unwrap_or_default) {
                 Ok(answers) => {
                     answers
                         .into_iter()
@@ -292,35 +320,46 @@ impl Task {
         }
     }
 
-    /// One transaction. An error means that nothing of it is known to be written.
-    async fn try_write(&self, batch: &[Job]) -> Result<Vec<Input>, StoreError> {
+    /// One transaction. An error means that nothing of it is known to be written; `None`, that something in it failed that
+    /// has to be undone alone, which takes `guards`.
+    async fn try_write(
+        &self,
+        batch: &[Job],
+        guards: bool,
+    ) -> Result<Option<Vec<Input>>, StoreError> {
         let mut tx = self.store.db.begin().await?;
         let mut answers = Vec::new();
         for job in batch {
-            tx.savepoint().await?;
-            match self.apply(&mut tx, &job.what).await {
+            if guards {
+                tx.savepoint().await?;
+            }
+            let answer = match self.apply(&mut tx, &job.what).await {
                 Ok(answer) => {
-                    tx.keep().await?;
-                    answers.extend(answer);
-                }
-                Err(NotBegun::Refused(refused)) => {
-                    tx.undo().await?;
-                    if let What::Change(Persist::Begin(begin)) = &job.what {
-                        answers.push(Input::Begun {
-                            call: begin.call,
-                            result: Err(refused),
-                        });
+                    if guards {
+                        tx.keep().await?;
                     }
+                    answers.extend(answer);
+                    continue;
                 }
                 Err(NotBegun::Failed(error)) if error.is_transient() => return Err(error),
-                Err(NotBegun::Failed(error)) => {
-                    tx.undo().await?;
-                    answers.extend(failed(&job.what, &error));
+                Err(_) if !guards => {
+                    tx.rollback().await?;
+                    return Ok(None);
                 }
-            }
+                Err(NotBegun::Refused(refused)) => match &job.what {
+                    What::Change(Persist::Begin(begin)) => Some(Input::Begun {
+                        call: begin.call,
+                        result: Err(refused),
+                    }),
+                    _ => None,
+                },
+                Err(NotBegun::Failed(error)) => failed(&job.what, &error),
+            };
+            tx.undo().await?;
+            answers.extend(answer);
         }
         tx.commit().await?;
-        Ok(answers)
+        Ok(Some(answers))
     }
 
     async fn apply(&self, tx: &mut Tx, what: &What) -> Result<Option<Input>, NotBegun> {
@@ -371,6 +410,11 @@ impl Task {
 }
 
 impl What {
+    /// Whether the node waits for its answer.
+    fn hurries(&self) -> bool {
+        matches!(self, What::Claim { .. } | What::Change(Persist::Begin(_)))
+    }
+
     fn tenant(&self) -> TenantId {
         match self {
             What::Claim { tenant, .. } => *tenant,

@@ -36,7 +36,8 @@ impl Baresip {
         std::fs::write(path.join("accounts"), accounts.join("\n") + "\n")?;
         std::fs::write(path.join("config"), configuration(&source, &heard, control))?;
         let mut command = Command::new("baresip");
-        command.arg("-f").arg(path).arg("-v");
+        // With every message it sends and gets, for when a test fails.
+        command.arg("-f").arg(path).args(["-v", "-s"]);
         let mut process = Process::start(command, "baresip-core")?;
         let control = eventually("baresip listens for commands", SOON, async || {
             if let Some(status) = process.ended()? {
@@ -59,22 +60,22 @@ impl Baresip {
         Ok(self.control.write_all(netstring.as_bytes()).await?)
     }
 
-    /// Its next event of this type, `CALL_ESTABLISHED` and the like.
+    /// Its next event of this type, `CALL_ESTABLISHED` and the like; others before it are passed over.
     pub async fn event(&mut self, kind: &str, within: Duration) -> Result<Value> {
+        let mut passed = Vec::new();
         let found = tokio::time::timeout(within, async {
             loop {
                 let message = self.message().await?;
                 if message["event"] == true && message["type"] == kind {
                     return Ok(message);
                 }
+                passed.push(message.to_string());
             }
         });
         let found = found.await;
         found.with_context(|| {
-            format!(
-                "no {kind} within {within:?}; baresip said:\n{}",
-                self.process.said()
-            )
+            let said = self.process.said();
+            format!("no {kind} within {within:?}, but {passed:#?}; baresip said:\n{said}")
         })?
     }
 
