@@ -8,7 +8,7 @@ TEST_PACKAGES := sip-tester baresip-core
 MODEL := base-q8_0
 export HUYING_MODEL := $(CURDIR)/data/models/ggml-$(MODEL).bin
 
-.PHONY: demo serve test check bench fmt packages test-packages advisories
+.PHONY: demo serve test model check bench fmt packages test-packages advisories
 
 demo: packages
 	$(CARGO) build --release
@@ -23,6 +23,10 @@ test: test-packages check
 	$(CARGO) build --workspace --all-targets
 	./target/debug/huying models pull $(MODEL)
 	$(CARGO) test --workspace --no-fail-fast
+
+# What the tests that hear need; `make test` does it too.
+model: packages
+	$(CARGO) run -- models pull $(MODEL)
 
 check: packages
 	$(CARGO) fmt --all --check
