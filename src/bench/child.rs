@@ -50,7 +50,7 @@ impl Child {
             .arg("--data")
             .arg(&trial.data)
             .args(["--sip", &sip.to_string(), "--http", &http.to_string()])
-            .args(["--rtp-ports", "10000-19999", "--log", "warn"])
+            .args(["--rtp-ports", &rtp_ports(), "--log", "warn"])
             .arg("--model")
             .arg(model)
             .stdin(Stdio::null())
@@ -100,6 +100,12 @@ impl Child {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
+}
+
+/// Below the ports the system hands out; not the same as those of another bench that may run at the same time.
+fn rtp_ports() -> String {
+    let from = 10_000 + 5_000 * (std::process::id() % 4);
+    format!("{from}-{}", from + 4_999)
 }
 
 /// A port nobody has just now.

@@ -30,7 +30,7 @@ pub async fn run(
     seconds: u64,
     output: &BenchOutput,
 ) -> Result<Report> {
-    ensure!((1..=2000).contains(&calls), "--calls is 1 to 2000");
+    ensure!((1..=1000).contains(&calls), "--calls is 1 to 1000");
     ensure!((1..=300).contains(&seconds), "--seconds is 1 to 300");
     let cores = Cores::choose();
     let mut report = Report::new("media");
