@@ -5,7 +5,11 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 /// Monotonic time since an arbitrary start (the process in production, zero in simulation). For durations and deadlines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Kept as nanoseconds; of another run it says nothing.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(from = "u64", into = "u64")]
 pub struct Mono(Duration);
 
 impl Mono {
@@ -26,6 +30,18 @@ impl Mono {
     /// Zero when `earlier` is later.
     pub fn since(self, earlier: Mono) -> Duration {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl From<u64> for Mono {
+    fn from(nanos: u64) -> Mono {
+        Mono::from_nanos(nanos)
+    }
+}
+
+impl From<Mono> for u64 {
+    fn from(mono: Mono) -> u64 {
+        mono.as_nanos()
     }
 }
 
@@ -87,7 +103,7 @@ impl Sub<Duration> for Wall {
 }
 
 /// The two clocks, read together once per input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     pub mono: Mono,
     pub wall: Wall,

@@ -255,7 +255,7 @@ async fn insert_events(
             insert = insert
                 .bind((part * EVENTS + n) as u64 + 1)
                 .bind(event.at)
-                .bind(event.kind)
+                .bind(event.kind.as_ref())
                 .bind(Json(&event.data));
         }
         insert.run(tx).await?;

@@ -23,7 +23,7 @@ use model::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use switch::{BeginRefused, Input, Persist};
+use switch::{BeginRefused, Input, Noted, Persist};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -386,8 +386,13 @@ impl Task {
                     result: Ok(reservation),
                 }));
             }
-            What::Change(Persist::Answered { call, at, .. }) => {
-                attempts::answered(tx, &scope, *call, *at).await?
+            What::Change(Persist::Beat(_)) => {}
+            What::Change(Persist::Note(note)) => {
+                if let Noted::Answered { cdr, .. } = &note.what
+                    && let Some(at) = cdr.answered_at
+                {
+                    attempts::answered(tx, &scope, note.call, at).await?
+                }
             }
             What::Change(Persist::Denied(denied)) => attempts::denied(tx, &scope, denied).await?,
             What::Change(Persist::Unclaim { leads, .. }) => {
@@ -422,8 +427,10 @@ impl What {
                 Persist::Begin(begin) => begin.tenant,
                 Persist::Denied(denied) => denied.tenant,
                 Persist::Finish(end) => end.cdr.tenant,
-                Persist::Answered { tenant, .. }
-                | Persist::Unclaim { tenant, .. }
+                Persist::Note(note) => note.tenant,
+                // Nobody's; it changes nothing here.
+                Persist::Beat(_) => TenantId(uuid::Uuid::nil()),
+                Persist::Unclaim { tenant, .. }
                 | Persist::Bound { tenant, .. }
                 | Persist::Unbound { tenant, .. } => *tenant,
             },

@@ -10,7 +10,8 @@ pub(crate) use leg::{Destination, Gone, Leg, LegInput, Socket};
 
 use crate::app::{App, direct::Direct, robot::Robot};
 use crate::directory::TenantDirectory;
-use crate::effect::{BeginRefused, CallEvent, Finish, Persist};
+use crate::effect::{BeginRefused, CallEvent, Finish, LeadTerms, Note, Noted, Persist};
+use crate::interrupted;
 use crate::world::World;
 use billing::Reservation;
 use model::*;
@@ -108,11 +109,15 @@ pub(crate) struct Core {
     pub customer_stats: Option<LegStats>,
     pub end: Option<End>,
     pub events: Vec<CallEvent>,
+    /// Of a robot's call.
+    pub terms: Option<Box<LeadTerms>>,
 }
 
 pub(crate) struct Call {
     pub core: Core,
     pub app: App,
+    /// Its record, made when it ended; the figures of its media are to come.
+    over: Option<Finish>,
     /// The deadline the node has been told, so that its queue holds each call once.
     pub scheduled: Option<Mono>,
 }
@@ -141,6 +146,7 @@ impl Core {
             customer_stats: None,
             end: None,
             events: Vec::new(),
+            terms: None,
         }
     }
 
@@ -150,7 +156,7 @@ impl Core {
         }
         self.events.push(CallEvent {
             at: world.now.wall,
-            kind,
+            kind: kind.into(),
             data,
         });
     }
@@ -181,13 +187,33 @@ impl Core {
     pub fn answered(&mut self, world: &mut World) {
         if self.answered.is_none() {
             self.answered = Some(world.now);
+            world.talking += 1;
             self.note(world, "answered", Value::Null);
-            world.persist(Persist::Answered {
-                tenant: self.tenant.tenant,
-                call: self.id,
-                at: world.now.wall,
-            });
+            let answered = self.as_answered(world.now);
+            self.keep(world, answered);
             self.notify(world, "call.answered", Value::Null);
+        }
+    }
+
+    /// Lets the journal keep what a stop of the process must not take.
+    pub fn keep(&self, world: &mut World, what: Noted) {
+        let (tenant, call) = (self.tenant.tenant, self.id);
+        world.persist(Persist::Note(Box::new(Note { tenant, call, what })));
+    }
+
+    fn as_answered(&self, now: Now) -> Noted {
+        let end = End {
+            at: now,
+            disposition: Disposition::Interrupted,
+            termination: interrupted::termination(),
+        };
+        let reservation = self.reservation.as_ref();
+        Noted::Answered {
+            cdr: self.cdr(&end),
+            reserved: reservation.map_or(Money::ZERO, |reservation| reservation.amount),
+            rate: reservation.map(|_| self.tenant.rate),
+            mono: now.mono,
+            lead: self.terms.clone(),
         }
     }
 
@@ -206,6 +232,7 @@ impl Core {
             "ended",
             json!({ "by": termination.by, "text": termination.text }),
         );
+        world.talking -= usize::from(self.answered.is_some());
         self.end = Some(End {
             at: world.now,
             disposition,
@@ -396,8 +423,18 @@ impl Call {
         self.core.legs.iter().all(closed) || now >= end.at.mono + CLOSING
     }
 
-    /// The record of a finished call, to be written once.
-    pub fn finish(&mut self, world: &mut World) -> Option<Finish> {
+    /// Makes the record of a call that has just ended and lets the journal keep it while the figures of its media come in.
+    pub fn over(&mut self, world: &mut World) {
+        if self.over.is_some() {
+            return;
+        }
+        self.over = self.conclude();
+        if let Some(finish) = &self.over {
+            self.core.keep(world, Noted::Over(Box::new(finish.clone())));
+        }
+    }
+
+    fn conclude(&mut self) -> Option<Finish> {
         let end = self.core.end.clone()?;
         let cdr = self.core.cdr(&end);
         let reserved = self
@@ -417,8 +454,7 @@ impl Call {
         };
         match &mut self.app {
             App::Robot(robot) => {
-                let core = &self.core;
-                let grading = AssertUnwindSafe(|| robot.finish(core, world, &mut finish));
+                let grading = AssertUnwindSafe(|| robot.conclude(end.at.mono, &mut finish));
                 if catch_unwind(grading).is_err() {
                     // The money is settled and the lead is let go whatever the grading met.
                     (finish.turns, finish.grade) = (Vec::new(), None);
@@ -430,10 +466,22 @@ impl Call {
         Some(finish)
     }
 
+    /// The record of a finished call, to be written once.
+    pub fn finish(&mut self, world: &mut World) -> Option<Finish> {
+        let over = self.over.take();
+        let mut finish = over.or_else(|| self.conclude())?;
+        finish.cdr.customer_stats = self.core.customer_stats;
+        if let App::Robot(robot) = &self.app {
+            robot.tell(&self.core, world, &finish);
+        }
+        Some(finish)
+    }
+
     pub fn robot(core: Core, robot: Robot) -> Call {
         Call {
             core,
             app: App::Robot(Box::new(robot)),
+            over: None,
             scheduled: None,
         }
     }
@@ -441,6 +489,7 @@ impl Call {
         Call {
             core,
             app: App::Direct(Box::new(direct)),
+            over: None,
             scheduled: None,
         }
     }

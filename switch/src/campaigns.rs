@@ -367,6 +367,7 @@ impl Campaigns {
             };
             let mut core = Core::new(world, id, tenant.clone(), worker, parties);
             core.beginning = true;
+            core.terms = Some(Box::new(robot.terms()));
             core.note(world, "allowed", Value::Null);
             world.persist(Persist::Begin(Box::new(Begin {
                 call: id,

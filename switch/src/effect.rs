@@ -2,11 +2,13 @@
 
 use crate::directory::TenantDirectory;
 use billing::{Rate, Reservation};
-use bots::{CompiledTemplate, GradeRecord, Language, NotHeard, TurnRecord};
+use bots::{CompiledTemplate, GradeRecord, Language, NotHeard, Rules, TurnRecord};
 use bytes::Bytes;
-use dialer::{Campaign, History, Lead, LeadState, LeadUpdate, Rule};
+use dialer::{Campaign, History, Lead, LeadState, LeadUpdate, RetryRules, Rule};
 use model::*;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,15 +171,14 @@ pub enum MediaCommand {
     Plain(media::Command),
 }
 
-/// Changes to keep. `Begin` is answered after its commit; the others are promises the writer keeps.
+/// Changes to keep. `Begin` is answered after its commit; the others are promises the journal and the writer keep.
 #[derive(Clone, Debug)]
 pub enum Persist {
     Begin(Box<Begin>),
-    Answered {
-        tenant: TenantId,
-        call: CallId,
-        at: Wall,
-    },
+    /// For the journal alone: what must outlive the process although the call goes on.
+    Note(Box<Note>),
+    /// For the journal alone: the process lives, and an answered call in it.
+    Beat(Now),
     Denied(Box<Denied>),
     /// Claimed but not dialled: back to where it was.
     Unclaim {
@@ -237,8 +238,92 @@ pub struct Denied {
     pub state: LeadState,
 }
 
+/// What is known of a call that is up. With the last beat of the process it is enough to end the call when the process is
+/// gone (`interrupted`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    pub tenant: TenantId,
+    pub call: CallId,
+    pub what: Noted,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noted {
+    /// The call is answered: its record as it would stand if it were cut this instant, and what it is charged by.
+    Answered {
+        cdr: Cdr,
+        /// Zero where nothing is charged.
+        reserved: Money,
+        /// What the call is charged by, whatever happens to the tenant's rate since; `None` where nothing is charged.
+        rate: Option<Rate>,
+        /// On the clock of this run, as the beats are.
+        mono: Mono,
+        /// Of a robot's call.
+        lead: Option<Box<LeadTerms>>,
+    },
+    /// The call is recorded into this file, below the recordings folder.
+    Recording { file: String },
+    /// Said, and not to be taken back any more.
+    Turn(TurnRecord),
+    /// The call is over: its end as it stands, but for the figures of its media, which it waits for.
+    Over(Box<Finish>),
+}
+
+/// What decides where an attempt leaves its lead, as it was when the call began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeadTerms {
+    /// Before this one.
+    pub attempts: u32,
+    /// Before this one.
+    pub unreached_in_a_row: u32,
+    /// Of an earlier attempt.
+    pub grade: Option<Grade>,
+    pub max_attempts: u32,
+    pub retry: RetryRules,
+    pub rules: Rules,
+}
+
+impl LeadTerms {
+    pub fn of(campaign: &Campaign, lead: &Lead) -> LeadTerms {
+        LeadTerms {
+            attempts: lead.attempts,
+            unreached_in_a_row: lead.unreached_in_a_row,
+            grade: lead.grade,
+            max_attempts: campaign.max_attempts,
+            retry: campaign.retry,
+            rules: Rules {
+                unreached_in_a_row: campaign.unconnected,
+                ..Rules::default()
+            },
+        }
+    }
+
+    /// Where the attempt leaves the lead. `grade`: the call's, where it has one.
+    pub fn after(
+        &self,
+        disposition: Disposition,
+        grade: Option<Grade>,
+        opt_out: bool,
+        ended_at: Wall,
+    ) -> LeadUpdate {
+        dialer::outcome::after_attempt(
+            self.max_attempts,
+            &self.retry,
+            dialer::outcome::Before {
+                attempts: self.attempts,
+                unreached_in_a_row: self.unreached_in_a_row,
+            },
+            disposition,
+            grade.or(self.grade).unwrap_or(Grade::E),
+            opt_out,
+            ended_at,
+        )
+    }
+}
+
 /// The end of a call: record, turns, grade, charge and lead outcome, one transaction, idempotent by call id.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finish {
     pub cdr: Cdr,
     /// What was reserved at `Begin`; `cdr.charge` of it is settled, the rest released.
@@ -253,10 +338,10 @@ pub struct Finish {
 }
 
 /// One line of the call's page.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallEvent {
     pub at: Wall,
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     pub data: Value,
 }
 

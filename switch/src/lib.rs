@@ -2,7 +2,8 @@
 //!
 //! Map: `node` (dispatch) · `effect` (what goes in and out) · `directory` (who exists) · `call` (legs, money, record) · `app`
 //! (what a call is about: a robot's conversation, a direct call) · `route` (where a device's call goes) · `campaigns` (lines,
-//! claims, the gate) · `lines` (calls at once) · `world` (what all calls share) · `ports` · `tone`.
+//! claims, the gate) · `interrupted` (the end of a call whose process is gone) · `lines` (calls at once) · `world` (what all
+//! calls share) · `ports` · `tone`.
 //!
 //! Invariant: no I/O, clock, chance or threads; the one place where `sip` and `media` meet. The same seed and inputs give the
 //! same effects.
@@ -12,6 +13,7 @@ mod call;
 mod campaigns;
 pub mod directory;
 pub mod effect;
+pub mod interrupted;
 mod lines;
 mod node;
 mod ports;
@@ -22,6 +24,6 @@ mod world;
 pub use directory::{CallerNumber, Device, Directory, Extension, TenantDirectory, Trunk};
 pub use effect::{
     Begin, BeginRefused, CallEvent, CampaignPlan, Candidate, Denied, Effect, Finish, Heard, Input,
-    MediaCommand, Notice, Persist, Reserve,
+    LeadTerms, MediaCommand, Note, Noted, Notice, Persist, Reserve,
 };
 pub use node::{Config, LiveCall, Node};

@@ -14,6 +14,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// How often the journal hears that calls are up.
+const BEAT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -43,6 +47,8 @@ pub struct Node {
     world: World,
     calls: HashMap<CallId, Call>,
     campaigns: Campaigns,
+    /// When the journal is told that calls are up: while any is.
+    next_beat: Option<Mono>,
     /// When a call wants to be looked at; entries of calls that moved on are skipped.
     deadlines: BinaryHeap<Reverse<(Mono, CallId)>>,
     next_worker: u16,
@@ -56,6 +62,7 @@ impl Node {
             world: World::new(config, seed),
             calls: HashMap::new(),
             campaigns: Campaigns::default(),
+            next_beat: None,
             deadlines: BinaryHeap::new(),
             next_worker: 0,
             draining: false,
@@ -68,6 +75,7 @@ impl Node {
         self.take(input);
         self.settle();
         self.run_deadlines();
+        self.beat();
         effects.append(&mut self.world.effects);
     }
 
@@ -78,10 +86,15 @@ impl Node {
             true => None,
             false => self.campaigns.next_deadline(),
         };
-        [self.world.sip.next_deadline(), calls, campaigns]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.world.sip.next_deadline(),
+            calls,
+            campaigns,
+            self.next_beat,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     pub fn is_draining(&self) -> bool {
@@ -280,6 +293,20 @@ impl Node {
         }
     }
 
+    /// What an interrupted call is charged to.
+    fn beat(&mut self) {
+        let now = self.world.now;
+        if self.world.talking == 0 {
+            self.next_beat = None;
+            return;
+        }
+        if self.next_beat.is_some_and(|at| at <= now.mono) {
+            self.world.persist(Persist::Beat(now));
+            self.next_beat = None;
+        }
+        self.next_beat.get_or_insert(now.mono + BEAT);
+    }
+
     fn sip(&mut self, event: sip::Event) {
         use sip::Event;
         match event {
@@ -411,6 +438,9 @@ impl Node {
         let outcome = catch_unwind(AssertUnwindSafe(|| call.handle(world, input)));
         if outcome.is_err() {
             call.core.end_by(world, EndedBy::System, "internal error");
+        }
+        if call.core.end.is_some() {
+            call.over(world);
         }
         self.after(id);
     }

@@ -22,6 +22,8 @@ pub(crate) struct World {
     pub sip: sip::Endpoint,
     pub directory: Directory,
     pub effects: Vec<Effect>,
+    /// Calls that are answered and not over.
+    pub talking: usize,
     /// Calls at once, over campaigns, tenants and trunks.
     pub lines: LinesInUse,
     /// Played to both parties before a reservation is used up.
@@ -54,6 +56,7 @@ impl World {
             sip: sip::Endpoint::new(config.sip.clone(), sip_seed),
             directory: Directory::default(),
             effects: Vec::new(),
+            talking: 0,
             lines: LinesInUse::default(),
             beeps: Arc::new(tone::beeps()),
             chance,

@@ -82,7 +82,7 @@ pub fn ended(tenant: TenantId, at: Wall, recording: Option<&str>) -> Finish {
         opt_out: false,
         events: vec![CallEvent {
             at,
-            kind: "answered",
+            kind: "answered".into(),
             data: json!({}),
         }],
     }

@@ -41,18 +41,14 @@ async fn a_call_is_read_back_as_it_was_written() {
     let candidate = answers.claim(&shop, 1, NOW).await.remove(0);
     let begin = shop.begin(&candidate.lead, 2);
     answers.begin(begin.clone()).await.unwrap();
-    answers.push(Persist::Answered {
-        tenant: shop.tenant,
-        call: begin.call,
-        at: later(5),
-    });
+    answers.push(shop.answered(&begin, later(5)));
     let mut end = shop.finish(&begin, 10);
     end.cdr.recording = Some("2026/11/a.wav".into());
     end.turns = vec![turn(0, Speaker::Robot), turn(1, Speaker::Callee)];
     end.labels = vec!["有房".into()];
     end.events = vec![CallEvent {
         at: later(5),
-        kind: "answered",
+        kind: "answered".into(),
         data: json!({ "codec": "pcma" }),
     }];
     end.opt_out = true;
@@ -238,11 +234,7 @@ async fn a_crash_leaves_one_record_and_one_charge_for_each_open_attempt() {
     let talking = shop.begin(&claimed[1].lead, 2);
     answers.begin(ringing.clone()).await.unwrap();
     answers.begin(talking.clone()).await.unwrap();
-    answers.push(Persist::Answered {
-        tenant: shop.tenant,
-        call: talking.call,
-        at: later(5),
-    });
+    answers.push(shop.answered(&talking, later(5)));
     answers.close().await;
     assert_eq!(
         house.store.balance(&shop.scope).await.unwrap().reserved,

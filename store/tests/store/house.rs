@@ -11,7 +11,7 @@ use store::tenants::NewTenant;
 use store::trunks::TrunkSettings;
 use store::users::NewUser;
 use store::{Platform, Role, Scope, Store, Writer, fresh};
-use switch::{Begin, Finish, Input, Persist, Reserve};
+use switch::{Begin, Finish, Input, Note, Noted, Persist, Reserve};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -230,6 +230,26 @@ impl Shop {
                 at_most: MINUTE * minutes,
             }),
         }
+    }
+
+    /// The attempt is answered; what the node says of that.
+    pub fn answered(&self, begin: &Begin, at: Wall) -> Persist {
+        let mut cdr = self.unanswered(begin, Disposition::Interrupted).cdr;
+        cdr.answered_at = Some(at);
+        cdr.ended_at = at;
+        let rate = begin.reserve.as_ref().map(|reserve| reserve.rate);
+        let reserved = begin.reserve.as_ref().map_or(Money::ZERO, |reserve| {
+            billing::charge(&reserve.rate, reserve.at_most)
+        });
+        let what = Noted::Answered {
+            cdr,
+            reserved,
+            rate,
+            mono: Mono::ZERO + at.since(NOW),
+            lead: None,
+        };
+        let (tenant, call) = (self.tenant, begin.call);
+        Persist::Note(Box::new(Note { tenant, call, what }))
     }
 
     /// The attempt was answered and ended well: grade A, charged `charge`.

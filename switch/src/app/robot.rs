@@ -2,7 +2,7 @@
 
 use crate::call::{Core, Destination, Gone, LegInput, NotBegun};
 use crate::directory::TenantDirectory;
-use crate::effect::{CampaignPlan, Effect, Finish, Heard};
+use crate::effect::{CampaignPlan, Effect, Finish, Heard, LeadTerms, Noted};
 use crate::route::{self, Refusal};
 use crate::world::World;
 use bots::{Action, Conversation, GradeRecord, NotHeard, Outcome, RobotEvent, Speaker};
@@ -304,6 +304,7 @@ impl Robot {
                 if turn.speaker == Speaker::Callee {
                     core.notify(world, "call.transcript.final", text);
                 }
+                core.keep(world, Noted::Turn(*turn));
             }
         }
         None
@@ -359,11 +360,14 @@ impl Robot {
             .min()
     }
 
-    /// Grades the call and says what becomes of the lead.
-    pub fn finish(&mut self, core: &Core, world: &mut World, finish: &mut Finish) {
-        // The record may be written later than the call ended.
-        let ended = core.end.as_ref().map_or(world.now, |end| end.at);
-        let summary = self.conversation.finish(ended.mono);
+    /// What decides where the call leaves its lead.
+    pub fn terms(&self) -> LeadTerms {
+        LeadTerms::of(&self.plan.campaign, &self.lead)
+    }
+
+    /// Grades the call, which has just ended, and says what becomes of the lead.
+    pub fn conclude(&mut self, ended: Mono, finish: &mut Finish) {
+        let summary = self.conversation.finish(ended);
         let disposition = finish.cdr.disposition;
         let unreached_in_a_row =
             outcome::unreached_in_a_row(self.lead.unreached_in_a_row, disposition);
@@ -373,11 +377,7 @@ impl Robot {
             // We ended it before an answer, or never dialled: that says nothing of the callee.
             Disposition::Cancelled | Disposition::Refused | Disposition::Interrupted => None,
         };
-        let campaign = &self.plan.campaign;
-        let rules = bots::Rules {
-            unreached_in_a_row: campaign.unconnected,
-            ..bots::Rules::default()
-        };
+        let rules = self.terms().rules;
         let grade: Option<GradeRecord> = reached.map(|reached| {
             let outcome = Outcome {
                 reached,
@@ -387,19 +387,6 @@ impl Robot {
         });
         let letter = grade.as_ref().map(|record| record.grade);
         finish.lead = Some(self.lead_after(finish, letter));
-        if let Some(record) = &grade {
-            core.notify(
-                world,
-                "call.graded",
-                json!({
-                    "grade": record.grade,
-                    "record": record,
-                    "labels": summary.labels,
-                    "charge": finish.cdr.charge,
-                    "recording": finish.cdr.recording,
-                }),
-            );
-        }
         finish.turns = summary.turns;
         finish.labels = summary.labels;
         finish.grade = grade;
@@ -407,19 +394,26 @@ impl Robot {
 
     /// Where the call leaves the lead. `grade`: the call's, where it has one.
     pub fn lead_after(&self, finish: &Finish, grade: Option<Grade>) -> LeadUpdate {
-        let campaign = &self.plan.campaign;
-        outcome::after_attempt(
-            campaign.max_attempts,
-            &campaign.retry,
-            outcome::Before {
-                attempts: self.lead.attempts,
-                unreached_in_a_row: self.lead.unreached_in_a_row,
-            },
-            finish.cdr.disposition,
-            grade.or(self.lead.grade).unwrap_or(Grade::E),
-            finish.opt_out,
-            finish.cdr.ended_at,
-        )
+        let cdr = &finish.cdr;
+        self.terms()
+            .after(cdr.disposition, grade, finish.opt_out, cdr.ended_at)
+    }
+
+    /// Tells people how the call is graded.
+    pub fn tell(&self, core: &Core, world: &mut World, finish: &Finish) {
+        if let Some(record) = &finish.grade {
+            core.notify(
+                world,
+                "call.graded",
+                json!({
+                    "grade": record.grade,
+                    "record": record,
+                    "labels": finish.labels,
+                    "charge": finish.cdr.charge,
+                    "recording": finish.cdr.recording,
+                }),
+            );
+        }
     }
 }
 

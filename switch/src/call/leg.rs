@@ -1,7 +1,7 @@
 //! One party of a call: its dialog, its socket, what was agreed with it.
 
 use super::Core;
-use crate::effect::{Effect, Heard, MediaCommand};
+use crate::effect::{Effect, Heard, MediaCommand, Noted};
 use crate::world::{OpenedMedia, World};
 use bytes::Bytes;
 use media::sdp::{self, LocalParams, Negotiated, SdpError};
@@ -239,6 +239,7 @@ impl Core {
             worker: self.worker,
             command,
         });
+        self.keep(world, Noted::Recording { file: file.clone() });
         self.recording = Some(file);
     }
 

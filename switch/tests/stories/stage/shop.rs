@@ -5,7 +5,7 @@ use dialer::{History, LastAttempt, Lead, LeadState};
 use model::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use switch::{Begin, BeginRefused, Candidate, Finish, Input, Persist};
+use switch::{Begin, BeginRefused, Candidate, Finish, Input, Noted, Persist};
 
 /// How long a lead whose attempt never left rests.
 const REST: Duration = Duration::from_secs(30);
@@ -194,10 +194,13 @@ impl Shop {
 
     fn keep(&mut self, change: Persist, now: Wall) {
         match change {
-            Persist::Begin(_) => {}
-            Persist::Answered { call, at, .. } => {
-                if let Some(attempt) = self.attempts.get_mut(&call) {
-                    assert_eq!(attempt.answered.replace(at), None, "answered twice");
+            Persist::Begin(_) | Persist::Beat(_) => {}
+            Persist::Note(note) => {
+                if let Noted::Answered { cdr, .. } = note.what
+                    && let Some(attempt) = self.attempts.get_mut(&note.call)
+                {
+                    assert_eq!(attempt.answered, None, "answered twice");
+                    attempt.answered = cdr.answered_at;
                 }
             }
             Persist::Denied(denied) => {
@@ -369,7 +372,13 @@ impl Shop {
 pub fn describe(change: &Persist) -> String {
     match change {
         Persist::Begin(begin) => format!("begin {}", begin.callee),
-        Persist::Answered { .. } => "answered".to_owned(),
+        Persist::Note(note) => match &note.what {
+            Noted::Answered { .. } => "answered".to_owned(),
+            Noted::Recording { file } => format!("records {file}"),
+            Noted::Turn(turn) => format!("turn {} {}", turn.index, turn.text),
+            Noted::Over(_) => "over".to_owned(),
+        },
+        Persist::Beat(_) => "beat".to_owned(),
         Persist::Denied(denied) => format!("denied {}", denied.rule.code()),
         Persist::Unclaim { leads, .. } => format!("unclaim {}", leads.len()),
         Persist::Finish(finish) => {
