@@ -177,6 +177,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
         for shown in config::show(&layers)? {
             println!("{:<16} {:<34} {}", shown.key, shown.value, shown.source);
         }
+        config::load(&layers)?;
         return Ok(0);
     }
     let config = config::load(&layers)?;

@@ -7,6 +7,7 @@ use figment::{Figment, Metadata};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,11 +90,20 @@ pub fn layers(file: Option<&PathBuf>, flags: &impl Serialize) -> Figment {
 }
 
 pub fn load(figment: &Figment) -> Result<Config> {
-    figment.extract().context("the configuration cannot be used. FIX: `huying config show` prints each value and its source")
+    let config = read(figment)?;
+    config.check()?;
+    Ok(config)
 }
 
+fn read(figment: &Figment) -> Result<Config> {
+    figment.extract().context(
+        "a setting cannot be read. FIX: correct the one named here, in the place named here",
+    )
+}
+
+/// Every setting as it stands, right or wrong; `Config::check` tells which.
 pub fn show(figment: &Figment) -> Result<Vec<Shown>> {
-    let config = load(figment)?;
+    let config = read(figment)?;
     let value = serde_json::to_value(&config)?;
     let fields = value.as_object().context("settings are a table")?;
     Ok(fields
@@ -120,6 +130,25 @@ fn source(metadata: &Metadata) -> String {
 }
 
 impl Config {
+    /// What can be told of the settings without touching the machine.
+    pub fn check(&self) -> Result<()> {
+        self.advertised_ip()?;
+        self.rtp_ports()?;
+        self.log_filter()?;
+        Ok(())
+    }
+
+    /// What is logged. What whisper and the sound decoders have to say is of interest only when it is asked for.
+    pub fn log_filter(&self) -> Result<EnvFilter> {
+        const QUIET: &str = "whisper_rs=warn,symphonia=off,symphonia_core=off";
+        EnvFilter::try_new(format!("{QUIET},{}", self.log)).with_context(|| {
+            format!(
+                "log: `{}` is no filter. FIX: error, warn, info, debug, or such as info,sip=debug",
+                self.log
+            )
+        })
+    }
+
     pub fn database_address(&self) -> String {
         if self.database.is_empty() {
             format!("sqlite:{}", self.data.join("huying.db").display())
@@ -152,7 +181,12 @@ impl Config {
             return self
                 .advertised
                 .parse()
-                .with_context(|| format!("advertised: `{}` is no IP address", self.advertised));
+                .with_context(|| {
+                    format!(
+                        "advertised: `{}` is no IP address. FIX: the address devices reach this machine by, such as 192.0.2.10; empty finds it",
+                        self.advertised
+                    )
+                });
         }
         if !self.sip.ip().is_unspecified() {
             return Ok(self.sip.ip());
@@ -243,6 +277,25 @@ mod tests {
             (realm.value.as_str(), realm.source.as_str()),
             ("huying", "default")
         );
+    }
+
+    #[test]
+    fn a_setting_that_makes_no_sense_is_shown_and_refused_with_its_fix() {
+        for flags in [
+            crate::cli::Flags {
+                advertised: Some("foo".into()),
+                ..Default::default()
+            },
+            crate::cli::Flags {
+                log: Some("sip=loud".into()),
+                ..Default::default()
+            },
+        ] {
+            let figment = layers(Some(&"/nonexistent.toml".into()), &flags);
+            assert!(show(&figment).is_ok());
+            let error = load(&figment).unwrap_err().to_string();
+            assert!(error.contains("FIX"), "{error}");
+        }
     }
 
     #[test]

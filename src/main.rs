@@ -1,9 +1,7 @@
-use anyhow::Context;
 use clap::Parser;
 use huying::cli::{Cli, run};
 use huying::config;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // Two TLS providers in one tree panic when the first connection asks for one.
@@ -11,10 +9,7 @@ fn main() -> ExitCode {
         .install_default()
         .ok();
     let cli = Cli::parse();
-    if let Err(error) = log(&cli) {
-        eprintln!("huying: {error:#}");
-        return ExitCode::FAILURE;
-    }
+    log(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -34,15 +29,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// As the settings say; JSON when nobody reads it live.
-fn log(cli: &Cli) -> anyhow::Result<()> {
+/// As the settings say; JSON when nobody reads it live. Wrong settings are told by the command itself.
+fn log(cli: &Cli) {
     use std::io::IsTerminal;
-    let level = config::load(&config::layers(cli.config.as_ref(), &cli.flags))?.log;
-    let filter = EnvFilter::try_new(&level).with_context(|| {
-        format!(
-            "log: `{level}` is no filter. FIX: error, warn, info, debug, or such as info,sip=debug"
-        )
-    })?;
+    let settings = config::load(&config::layers(cli.config.as_ref(), &cli.flags));
+    let Ok(filter) = settings.and_then(|settings| settings.log_filter()) else {
+        return;
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -51,5 +44,4 @@ fn log(cli: &Cli) -> anyhow::Result<()> {
     } else {
         builder.json().init();
     }
-    Ok(())
 }

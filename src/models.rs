@@ -43,6 +43,12 @@ pub async fn pull(config: &Config, name: &str, from: Option<&Path>) -> Result<i3
             known.join(", ")
         );
     };
+    if let Some(file) = from.filter(|file| !file.is_file()) {
+        bail!(
+            "there is no file {}. FIX: name the ggml file to take the model from",
+            file.display()
+        );
+    }
     let sources = Sources {
         from: from.map(Path::to_owned),
         ..Sources::default()

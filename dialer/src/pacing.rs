@@ -39,6 +39,19 @@ pub enum Limit {
     Recognition,
 }
 
+impl Limit {
+    /// As it stands in a sentence: "as many calls are up as … allows".
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Limit::Campaign => "the campaign's lines",
+            Limit::Tenant => "the enterprise's robot lines",
+            Limit::Trunk => "the trunk's calls at once",
+            Limit::CallsPerSecond => "the trunk's calls a second",
+            Limit::Recognition => "speech recognition on this machine",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Free {
     pub lines: u16,

@@ -386,6 +386,13 @@ impl Asked {
                         reply.send(known).ok();
                     });
                 }
+                Question::Standing {
+                    tenant,
+                    campaign,
+                    reply,
+                } => self.inbox.ask(move |node| {
+                    reply.send(node.standing(tenant, campaign)).ok();
+                }),
                 Question::Changed { tenant } => self.store.reload(tenant).await,
                 Question::CampaignChanged { tenant, campaign } => {
                     self.store.reload_campaign(tenant, campaign).await;

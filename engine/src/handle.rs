@@ -67,6 +67,11 @@ pub enum Question {
         actor: String,
         reply: oneshot::Sender<bool>,
     },
+    Standing {
+        tenant: TenantId,
+        campaign: CampaignId,
+        reply: oneshot::Sender<Option<switch::Standing>>,
+    },
     /// The tenant's configuration changed: load its directory again.
     Changed {
         tenant: TenantId,
@@ -137,6 +142,21 @@ impl Handle {
         })
         .await
         .unwrap_or(false)
+    }
+
+    /// How a running campaign stands; `None` when it is not running.
+    pub async fn standing(
+        &self,
+        tenant: TenantId,
+        campaign: CampaignId,
+    ) -> Option<switch::Standing> {
+        self.ask(|reply| Question::Standing {
+            tenant,
+            campaign,
+            reply,
+        })
+        .await
+        .flatten()
     }
 
     pub async fn changed(&self, tenant: TenantId) {

@@ -17,3 +17,4 @@ mod store_side;
 
 pub use engine::{Config, Engine, Hearing, RtpPorts, StartError};
 pub use handle::{Handle, LiveCallView, Notice, Question, Readiness, RegistrationView};
+pub use switch::{Standing, Waiting};

@@ -19,6 +19,31 @@ const REST: Duration = Duration::from_secs(30);
 /// How long the store has to answer a claim.
 const CLAIMING: Duration = Duration::from_secs(30);
 
+/// Why a running campaign begins no call at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The enterprise is banned.
+    Banned,
+    /// No gateway is registered as its trunk.
+    Gateway,
+    /// Robots may not work now; from when on, where that is known.
+    Hours { opens: Option<Wall> },
+    /// So many calls are up already as this limit allows.
+    Lines(Limit),
+    /// A rule of the gate that binds every lead alike.
+    Rule(Rule),
+    /// No lead is due; when the next one is.
+    Leads { due: Option<Wall> },
+}
+
+/// How a running campaign stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Calls that are up or being set up.
+    pub in_flight: u32,
+    pub waiting: Option<Waiting>,
+}
+
 /// A campaign in state Running. Its calls are counted in `world.lines`, since they may outlive it.
 struct Running {
     plan: Arc<CampaignPlan>,
@@ -27,8 +52,8 @@ struct Running {
     /// Leads asked for and not yet here, and until when they are waited for.
     claiming: Option<(u16, Mono)>,
     next_look: Mono,
-    /// It found no free line: any line of its tenant that comes free is news.
-    waits: bool,
+    /// Why it begins no call; with `Lines`, any line of its tenant that comes free is news.
+    waiting: Option<Waiting>,
     /// The last lead ended and there was none left; said once.
     drained: bool,
 }
@@ -44,10 +69,11 @@ pub(crate) struct Campaigns {
     last: Option<CampaignId>,
 }
 
-/// How many calls of a campaign may begin now; if none, when to look again.
+/// How many calls of a campaign may begin now; if none, why, and when to look again.
 struct Room {
     lines: u16,
     look: Mono,
+    full: Waiting,
 }
 
 impl Campaigns {
@@ -82,7 +108,7 @@ impl Campaigns {
                     policy: None,
                     claiming: None,
                     next_look,
-                    waits: false,
+                    waiting: None,
                     drained: false,
                 };
                 self.running.insert(id, running);
@@ -93,6 +119,15 @@ impl Campaigns {
 
     pub fn is_running(&self, id: CampaignId) -> bool {
         self.running.contains_key(&id)
+    }
+
+    /// `None` when it is not running.
+    pub fn standing(&self, world: &World, tenant: TenantId, id: CampaignId) -> Option<Standing> {
+        let running = self.running.get(&id)?;
+        (running.plan.tenant == tenant).then(|| Standing {
+            in_flight: world.lines.campaign(id),
+            waiting: running.waiting,
+        })
     }
 
     /// Directory or registrations changed.
@@ -136,17 +171,20 @@ impl Campaigns {
             if !woken && now < running.next_look {
                 continue;
             }
-            if let Some(opening) = self.closed(world, id) {
-                self.look(id, opening);
+            if let Some((look, opens)) = self.closed(world, id) {
+                self.wait(id, look, Some(Waiting::Hours { opens }));
                 continue;
             }
-            let Room { lines, look } = self.room(world, id);
+            let Room { lines, look, full } = self.room(world, id);
             self.look(id, look);
             if let Some(running) = self.running.get_mut(&id) {
-                running.waits = lines == 0;
                 if lines == 0 {
+                    running.waiting = Some(full);
                     continue;
                 }
+                // Whether a lead is due is known when the answer comes.
+                let leads = |waiting: &Waiting| matches!(waiting, Waiting::Leads { .. });
+                running.waiting = running.waiting.filter(leads);
                 self.last = Some(id);
                 running.claiming = Some((lines, now + CLAIMING));
                 let tenant = running.plan.tenant;
@@ -159,6 +197,13 @@ impl Campaigns {
         }
     }
 
+    fn wait(&mut self, id: CampaignId, look: Mono, why: Option<Waiting>) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.next_look = look;
+            running.waiting = why;
+        }
+    }
+
     fn look(&mut self, id: CampaignId, at: Mono) {
         if let Some(running) = self.running.get_mut(&id) {
             running.next_look = at;
@@ -167,14 +212,15 @@ impl Campaigns {
 
     /// While robots may not work at all nobody is claimed, to be denied and written back: when to ask again. Not later than
     /// in `REST`, since wall clocks are set and hours edited.
-    fn closed(&mut self, world: &World, id: CampaignId) -> Option<Mono> {
+    fn closed(&mut self, world: &World, id: CampaignId) -> Option<(Mono, Option<Wall>)> {
         let now = world.now;
-        let wait = match self.policy(world, id)?.robots_open(now.wall) {
+        let opens = self.policy(world, id)?.robots_open(now.wall);
+        let wait = match opens {
             Some(opening) if opening <= now.wall => return None,
             Some(opening) => opening.since(now.wall).min(REST),
             None => REST,
         };
-        Some(now.mono + wait.max(Duration::from_millis(1)))
+        Some((now.mono + wait.max(Duration::from_millis(1)), opens))
     }
 
     /// The gate's rules for the campaign; `None` when it or its tenant is gone.
@@ -197,23 +243,25 @@ impl Campaigns {
 
     fn room(&mut self, world: &World, id: CampaignId) -> Room {
         let now = world.now.mono;
-        let none = Room {
+        let none = |full| Room {
             lines: 0,
             look: now + IDLE,
+            full,
         };
         let Some(running) = self.running.get(&id) else {
-            return none;
+            return none(Waiting::Gateway);
         };
         let plan = &running.plan;
-        let Some(tenant) = world.directory.tenant(plan.tenant) else {
-            return none;
+        let tenant = world.directory.tenant(plan.tenant);
+        let Some(tenant) = tenant.filter(|tenant| !tenant.banned) else {
+            return none(Waiting::Banned);
         };
         let Some(trunk) = tenant.trunk(plan.campaign.trunk) else {
-            return none;
+            return none(Waiting::Gateway);
         };
         let mut bindings = world.sip.bindings(&trunk.account.aor, world.now);
-        if tenant.banned || bindings.next().is_none() {
-            return none;
+        if bindings.next().is_none() {
+            return none(Waiting::Gateway);
         }
         // Leads on their way from the store count: each may become a call.
         let claiming = |matches: &dyn Fn(&CampaignPlan) -> bool| -> u32 {
@@ -251,6 +299,7 @@ impl Campaigns {
         Room {
             lines: free.lines,
             look,
+            full: Waiting::Lines(free.bound_by),
         }
     }
 
@@ -284,6 +333,7 @@ impl Campaigns {
         } else {
             now.mono
         };
+        running.waiting = leads.is_empty().then_some(Waiting::Leads { due: next_due });
         let live = world.lines.campaign(campaign);
         if leads.is_empty() && next_due.is_none() && live == 0 && !running.drained {
             running.drained = true;
@@ -307,9 +357,10 @@ impl Campaigns {
             return Vec::new();
         };
         // Lines may have gone since the claim: its answer came late, the plan or the trunk changed.
-        let Room { lines, look } = self.room(world, campaign);
+        let Room { lines, look, .. } = self.room(world, campaign);
         let lines = usize::from(lines);
         let mut rest: Option<Mono> = None;
+        let mut waiting = None;
         let mut back = Vec::new();
         let mut calls = Vec::new();
         for Candidate { lead, history } in leads {
@@ -326,6 +377,7 @@ impl Campaigns {
                 });
                 world.notify(plan.tenant, "lead.skipped", data);
                 if of_the_tenant(*rule) {
+                    waiting = Some(Waiting::Rule(*rule));
                     rest = Some(now.mono + REST);
                 }
                 world.persist(Persist::Denied(Box::new(Denied {
@@ -349,6 +401,7 @@ impl Campaigns {
             }
             // The gateway went away since the claim: not the lead's fault.
             if robot.route(world, &tenant, &caller).is_err() {
+                waiting = Some(Waiting::Gateway);
                 rest = rest.max(Some(now.mono + IDLE));
                 back.push(robot.lead());
                 continue;
@@ -399,6 +452,7 @@ impl Campaigns {
         }
         if let Some(running) = self.running.get_mut(&campaign) {
             running.drained &= calls.is_empty();
+            running.waiting = waiting.or(running.waiting);
             if let Some(rest) = rest {
                 running.next_look = running.next_look.max(rest);
             }
@@ -422,7 +476,7 @@ impl Campaigns {
     /// A line of the tenant has come free.
     pub fn line_free(&mut self, now: Mono, tenant: TenantId) {
         for running in self.running.values_mut() {
-            if running.waits && running.plan.tenant == tenant {
+            if matches!(running.waiting, Some(Waiting::Lines(_))) && running.plan.tenant == tenant {
                 running.next_look = running.next_look.min(now);
             }
         }

@@ -21,6 +21,7 @@ mod route;
 mod tone;
 mod world;
 
+pub use campaigns::{Standing, Waiting};
 pub use directory::{CallerNumber, Device, Directory, Extension, TenantDirectory, Trunk};
 pub use effect::{
     Begin, BeginRefused, CallEvent, CampaignPlan, Candidate, Denied, Effect, Finish, Heard, Input,

@@ -5,7 +5,7 @@ mod presence;
 
 use crate::app::App;
 use crate::call::{Call, CallInput, Gone, LegInput};
-use crate::campaigns::Campaigns;
+use crate::campaigns::{Campaigns, Standing};
 use crate::effect::{Effect, Input, Persist};
 use crate::world::World;
 use model::*;
@@ -138,6 +138,11 @@ impl Node {
             .collect();
         calls.sort_by_key(|call| (call.started_at, call.id));
         calls
+    }
+
+    /// How a tenant's campaign stands; `None` when it is not running here.
+    pub fn standing(&self, tenant: TenantId, campaign: CampaignId) -> Option<Standing> {
+        self.campaigns.standing(&self.world, tenant, campaign)
     }
 
     /// Current bindings of a tenant's devices.

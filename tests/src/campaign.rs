@@ -67,11 +67,9 @@ pub async fn plan(house: &House, trunk: &str, numbers: &[&str]) -> Result<Campai
 }
 
 impl Campaign {
-    pub async fn start(&self, house: &House) -> Result<()> {
-        house
-            .api
-            .post(&format!("/campaigns/{}/start", self.id), json!({}))
-            .await?;
-        Ok(())
+    /// The campaign, as the answer shows it.
+    pub async fn start(&self, house: &House) -> Result<Value> {
+        let path = format!("/campaigns/{}/start", self.id);
+        house.api.post(&path, json!({})).await
     }
 }

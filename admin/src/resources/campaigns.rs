@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use bots::Severity;
 use dialer::{Campaign, CampaignState, RetryRules};
+use engine::Waiting;
 use model::{Calendar, CallerNumberId, CampaignId, TemplateId, TrunkId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +53,74 @@ pub struct CampaignView {
     updated_at: Moment,
     started_at: Option<Moment>,
     finished_at: Option<Moment>,
+    /// Why it begins no call at the moment, where it is running and one campaign is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_for: Option<WaitingView>,
+}
+
+/// Why a running campaign begins no call at the moment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WaitingFor)]
+pub struct WaitingView {
+    /// `gateway`, `hours`, `lines`, `leads`, `banned`, or a rule of the gate such as `balance`.
+    #[schema(example = "gateway")]
+    reason: &'static str,
+    detail: String,
+    /// What to do about it, where something can be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'static str>,
+    /// When it goes on by itself, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Moment>,
+}
+
+fn waiting(waiting: Waiting) -> WaitingView {
+    let (reason, detail, fix, until) = match waiting {
+        Waiting::Gateway => (
+            "gateway",
+            "no gateway is registered as the campaign's trunk".to_owned(),
+            Some(
+                "let it register with the trunk's user and password; GET /trunks shows when it has",
+            ),
+            None,
+        ),
+        Waiting::Hours { opens } => (
+            "hours",
+            "robots may not call now".to_owned(),
+            Some("wait, or change the campaign's robot_hours or the enterprise's hours"),
+            opens,
+        ),
+        Waiting::Lines(limit) => (
+            "lines",
+            format!("as many calls are up as {} allows", limit.phrase()),
+            None,
+            None,
+        ),
+        Waiting::Leads { due } => (
+            "leads",
+            "no lead of its list is due".to_owned(),
+            Some("add leads, or enqueue listed ones: POST /leads/enqueue"),
+            due,
+        ),
+        Waiting::Banned => (
+            "banned",
+            "the enterprise is banned".to_owned(),
+            Some("ask the platform's administrator"),
+            None,
+        ),
+        Waiting::Rule(rule) => (
+            rule.code(),
+            "the gate refuses every lead by this rule".to_owned(),
+            Some("GET /leads/{id}/why tells more"),
+            None,
+        ),
+    };
+    WaitingView {
+        reason,
+        detail,
+        fix,
+        until: moment(until),
+    }
 }
 
 /// Seconds to wait after an attempt that reached nobody, by why; null is never again.
@@ -92,7 +161,17 @@ fn view(row: CampaignRow) -> CampaignView {
         updated_at: row.updated_at.into(),
         started_at: moment(row.started_at),
         finished_at: moment(row.finished_at),
+        waiting_for: None,
     }
+}
+
+/// One campaign, with what it waits for.
+async fn shown(state: &AdminState, caller: &Caller, id: CampaignId) -> Answer<Json<CampaignView>> {
+    let row = state.store.campaign(&caller.scope, id).await?;
+    let standing = state.engine.standing(caller.tenant(), id).await;
+    let mut campaign = view(row);
+    campaign.waiting_for = standing.and_then(|standing| standing.waiting).map(waiting);
+    Ok(Json(campaign))
 }
 
 /// What is absent is the default.
@@ -282,7 +361,7 @@ pub async fn get(
     caller: Caller,
     At(id): At<CampaignId>,
 ) -> Answer<Json<CampaignView>> {
-    Ok(Json(view(state.store.campaign(&caller.scope, id).await?)))
+    shown(&state, &caller, id).await
 }
 
 /// Replace a campaign's plan
@@ -356,7 +435,7 @@ async fn step(
         .move_campaign(&caller.scope, id, to, state.now())
         .await?;
     state.engine.campaign_changed(caller.tenant(), id).await;
-    Ok(Json(view(state.store.campaign(&caller.scope, id).await?)))
+    shown(state, caller, id).await
 }
 
 /// Start a campaign, or go on with a paused one
@@ -398,6 +477,10 @@ pub struct ProgressView {
     denied: BTreeMap<String, u64>,
     /// When the next waiting lead is due.
     next_due_at: Option<Moment>,
+    /// Calls that are up or being set up.
+    in_flight: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_for: Option<WaitingView>,
 }
 
 /// How a campaign stands
@@ -410,6 +493,8 @@ pub async fn progress(
 ) -> Answer<Json<ProgressView>> {
     let row = state.store.campaign(&caller.scope, id).await?;
     let progress = state.store.progress(&caller.scope, id).await?;
+    let standing = state.engine.standing(caller.tenant(), id).await;
+    let standing = standing.unwrap_or_default();
     Ok(Json(ProgressView {
         state: row.campaign.state.code(),
         leads: progress.states.values().sum(),
@@ -421,5 +506,7 @@ pub async fn progress(
             .collect(),
         denied: progress.denied.into_iter().collect(),
         next_due_at: moment(progress.next_due),
+        in_flight: standing.in_flight,
+        waiting_for: standing.waiting.map(waiting),
     }))
 }

@@ -368,6 +368,17 @@ async fn answer(
                 }
                 reply.send(up).ok();
             }
+            Question::Standing {
+                campaign, reply, ..
+            } => {
+                // As the node would: told of a campaign, it has no gateway.
+                let known = engine.campaigns_changed.contains(&campaign);
+                let standing = engine::Standing {
+                    in_flight: 0,
+                    waiting: Some(engine::Waiting::Gateway),
+                };
+                reply.send(known.then_some(standing)).ok();
+            }
             Question::Changed { tenant } => engine.changed.push(tenant),
             Question::CampaignChanged { campaign, .. } => engine.campaigns_changed.push(campaign),
             Question::Ready { reply } => drop(reply.send(Readiness {

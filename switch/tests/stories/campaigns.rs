@@ -5,6 +5,7 @@ use crate::stage::callee::Line;
 use crate::stage::house::*;
 use crate::stage::peer::Manner;
 use dialer::CampaignState;
+use dialer::pacing::Limit;
 use model::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,11 @@ fn with_leads(seed: u64, leads: usize) -> Stage {
     stage
 }
 
+fn waiting(stage: &Stage) -> Option<Waiting> {
+    let standing = stage.node.standing(tenant(), campaign());
+    standing.expect("it is running").waiting
+}
+
 /// Robot calls that are not over.
 fn up(stage: &Stage) -> usize {
     stage.node.live_calls(tenant()).len()
@@ -33,11 +39,29 @@ fn four_lines_are_filled_and_never_exceeded() {
     stage.start(|_| {});
     stage.seconds(5);
     assert_eq!(up(&stage), 4);
+    assert_eq!(waiting(&stage), Some(Waiting::Lines(Limit::Campaign)));
     stage.run_campaign();
     stage.seconds(10);
+    assert_eq!(waiting(&stage), Some(Waiting::Leads { due: None }));
     stage.close();
     assert_eq!(stage.outcomes(), vec!["Answered A"; 12]);
     assert_eq!(stage.notices("campaign.finished").len(), 1);
+}
+
+#[test]
+fn a_campaign_that_begins_nothing_says_what_it_waits_for() {
+    let mut stage = with_leads(1, 1);
+    stage.change_house(|house| house.trunks.clear());
+    stage.start(|_| {});
+    assert_eq!(waiting(&stage), Some(Waiting::Gateway));
+    stage.change_house(|house| house.banned = true);
+    assert_eq!(waiting(&stage), Some(Waiting::Banned));
+    // The gateway registers again by itself.
+    stage.change_house(|_| {});
+    stage.run_campaign();
+    stage.seconds(10);
+    assert_eq!(waiting(&stage), Some(Waiting::Leads { due: None }));
+    stage.close();
 }
 
 #[test]
