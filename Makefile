@@ -8,7 +8,7 @@ TEST_PACKAGES := sip-tester baresip-core
 MODEL := base-q8_0
 export HUYING_MODEL := $(CURDIR)/data/models/ggml-$(MODEL).bin
 
-.PHONY: demo serve test model check bench fmt packages test-packages advisories
+.PHONY: demo serve test model check bench fmt packages test-packages advisories fuzz
 
 demo: packages
 	$(CARGO) build --release
@@ -46,6 +46,14 @@ fmt:
 advisories:
 	$(CARGO) install --locked cargo-audit
 	$(CARGO) audit
+
+# A minute of each fuzz target; needs the nightly compiler. A finding stays in fuzz/artifacts.
+fuzz: packages
+	$(CARGO) install --locked cargo-fuzz
+	for target in sip:fuzz/seeds/sip sdp:fuzz/seeds/sdp rtp: prompt:fixtures/audio/formats template:fixtures/templates; do \
+		mkdir -p fuzz/corpus/$${target%%:*}; \
+		$(CARGO) +nightly fuzz run $${target%%:*} fuzz/corpus/$${target%%:*} $${target#*:} -- -max_total_time=60 || exit 1; \
+	done
 
 packages:
 	@./scripts/packages $(BUILD_PACKAGES)
