@@ -4,7 +4,7 @@
 CARGO ?= cargo
 # What the build, the model and the tests need from the distribution.
 BUILD_PACKAGES := cmake g++ make pkg-config python3 python3-pip npm
-TEST_PACKAGES := sip-tester baresip-core
+TEST_PACKAGES := sip-tester baresip-core postgresql
 MODEL := base-q8_0
 export HUYING_MODEL := $(CURDIR)/data/models/ggml-$(MODEL).bin
 

@@ -29,7 +29,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// Database, such as sqlite:PATH.
+    /// Database: sqlite:PATH, or postgres://user:password@host/database (in HUYING_DATABASE nobody sees the password).
     #[arg(long, global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
@@ -148,6 +148,21 @@ pub enum Bench {
         /// Seconds measured for each case.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+        #[command(flatten)]
+        output: BenchOutput,
+    },
+    /// What calls wait for the database beside a large import, on SQLite and PostgreSQL (--database postgres://…, an empty one,
+    /// or a server of its own from Debian's package); a start with many leads.
+    Db {
+        /// Leads imported.
+        #[arg(long, default_value_t = 1_000_000)]
+        leads: u32,
+        /// Calls begun and finished as fast as they are written.
+        #[arg(long, default_value_t = 3_000)]
+        calls: u32,
+        /// Calls begun a second after those, until the import is done.
+        #[arg(long, default_value_t = 50)]
+        pace: u32,
         #[command(flatten)]
         output: BenchOutput,
     },

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 pub struct Config {
     /// Database, recordings, prompts and models live below it.
     pub data: PathBuf,
-    /// `sqlite:PATH`; empty is `huying.db` in the data folder.
+    /// `sqlite:PATH` or `postgres://user:password@host/database`; empty is `huying.db` in the data folder.
     pub database: String,
     /// SIP over UDP.
     pub sip: SocketAddr,
@@ -110,9 +110,11 @@ pub fn show(figment: &Figment) -> Result<Vec<Shown>> {
         .iter()
         .map(|(key, value)| Shown {
             key: key.clone(),
-            value: value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned),
+            value: match value.as_str() {
+                Some(address) if key == "database" => store::db::shown(address),
+                Some(text) => text.to_owned(),
+                None => value.to_string(),
+            },
             source: figment
                 .find_metadata(key)
                 .map_or_else(|| "default".into(), source),
@@ -296,6 +298,17 @@ mod tests {
             let error = load(&figment).unwrap_err().to_string();
             assert!(error.contains("FIX"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_databases_password_is_not_shown() {
+        let flags = crate::cli::Flags {
+            database: Some("postgres://huying:s3cret@db/huying".into()),
+            ..Default::default()
+        };
+        let shown = show(&layers(Some(&"/nonexistent.toml".into()), &flags)).unwrap();
+        let database = shown.iter().find(|shown| shown.key == "database").unwrap();
+        assert_eq!(database.value, "postgres://huying@db/huying");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The binary's parts: command line, settings, the running installation, the demo, the doctor, the benches.
 //!
-//! Map: `cli` · `config` · `serve` (the product) · `hearing` (which recogniser) · `models` · `doctor` · `phones` (simulated
+//! Map: `cli` · `config` · `database` (opened, with what to do when it cannot be) · `serve` (the product) · `hearing` (which recogniser) · `models` · `doctor` · `phones` (simulated
 //! phones) · `gateway` (simulated voice gateway and callees) · `demo` · `bench`.
 
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod demo;
 pub mod doctor;
 pub mod gateway;

@@ -1,7 +1,7 @@
 //! `huying serve`: the product itself.
 
 use crate::config::Config;
-use crate::hearing;
+use crate::{database, hearing};
 use anyhow::{Context, Result};
 use engine::{Engine, Hearing};
 use std::path::Path;
@@ -32,7 +32,7 @@ pub struct Running {
 /// Opens the store, starts the engine and the API.
 pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
     let lock = take_folder(&config.data)?;
-    let (store, platform) = Store::open(&config.database_address()).await?;
+    let (store, platform) = database::open_alone(config).await?;
     let recovered = store.recover(&platform, engine::clock::wall()).await?;
     if recovered.interrupted > 0 || recovered.unclaimed > 0 {
         info!(?recovered, "calls of the last run were closed");
@@ -224,7 +224,7 @@ fn absolute(path: &Path) -> String {
 pub async fn create_admin(config: &Config) -> Result<i32> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
-    let (store, platform) = Store::open(&config.database_address()).await?;
+    let (store, platform) = database::open(config).await?;
     let now = engine::clock::wall();
     match admin::setup_link(&store, &platform, &config.public_url(), now).await? {
         Some(link) => println!(

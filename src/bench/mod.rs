@@ -4,10 +4,11 @@
 //!
 //! Map: `report` (cases, table, JSON) · `cores` (who runs where) · `process` (a measured process, its CPU and memory) ·
 //! `child` (huying as one) · `office` (extensions to load) · `robots` (campaigns to load) · `rtp` (packets with a
-//! time stamp) · `sip`, `media`, `speech` (the benches) · `peer` (rtpengine beside us).
+//! time stamp) · `sip`, `media`, `speech` (the benches) · `peer` (rtpengine beside us) · `db` (the store, in this process).
 
 mod child;
 mod cores;
+mod db;
 mod media;
 mod office;
 mod peer;
@@ -30,6 +31,15 @@ pub async fn run(config: &Config, bench: Bench) -> Result<i32> {
             seconds,
             output,
         } => (media::run(config, calls, seconds, &output).await?, output),
+        Bench::Db {
+            leads,
+            calls,
+            pace,
+            output,
+        } => {
+            let sizes = db::Sizes { leads, calls, pace };
+            (db::run(config, sizes).await?, output)
+        }
         Bench::Speech {
             dir,
             template,

@@ -2,10 +2,12 @@
 
 use super::finding::Finding;
 use crate::config::Config;
+use crate::database::fix;
 use speech::models::{self, Presence};
 use std::io::Read;
 use std::path::Path;
-use store::{Db, StoreError};
+use store::Db;
+use store::db::shown;
 
 pub async fn check(config: &Config) -> Vec<Finding> {
     vec![database(config).await, model(config), tls(config)]
@@ -16,17 +18,11 @@ async fn database(config: &Config) -> Finding {
     const SUBJECT: &str = "database";
     let address = config.database_address();
     match Db::schema(&address).await {
-        Ok((found, known)) => schema(&address, found, known),
-        Err(StoreError::Address) => Finding::failed(
-            SUBJECT,
-            format!("`{address}` is no database address"),
-            "--database sqlite:PATH, or none for the data folder's own",
-        ),
-        Err(error) => Finding::failed(
-            SUBJECT,
-            format!("{address}: {error}"),
-            "check the file and its rights, or restore a backup",
-        ),
+        Ok((found, known)) => schema(&shown(&address), found, known),
+        Err(error) => {
+            let text = format!("{}: {error}", shown(&address));
+            Finding::failed(SUBJECT, text, fix(&address, &error))
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::attempts::{self, AttemptRow};
 use crate::db::{Row, Statement, sql};
 use crate::error::StoreError;
-use crate::leads::escaped;
 use crate::ledger::{PostingFilter, PostingRow};
 use crate::scope::Scope;
 use crate::store::{MAX_PAGE, Page, Store};
@@ -129,8 +128,9 @@ impl Store {
         filter: &CallFilter,
     ) -> Result<CallTotals, StoreError> {
         let totals = sql(
-            "SELECT COUNT(*) AS calls, COUNT(c.answered_at) AS answered, COALESCE(SUM(c.talk_ms), 0) AS talk_ms, \
-             COALESCE(SUM(c.charge), 0) AS charge FROM calls AS c WHERE c.tenant_id = $1",
+            "SELECT COUNT(*) AS calls, COUNT(c.answered_at) AS answered, \
+             CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT) AS talk_ms, \
+             CAST(COALESCE(SUM(c.charge), 0) AS BIGINT) AS charge FROM calls AS c WHERE c.tenant_id = $1",
         );
         let row = filtered(totals.bind(scope.tenant()), filter)
             .one(&self.db)
@@ -254,16 +254,10 @@ fn filtered(mut list: Statement, filter: &CallFilter) -> Statement {
         None => {}
     }
     if let Some(caller) = &filter.caller {
-        list = list.and(
-            "AND c.caller LIKE ? ESCAPE '!'",
-            format!("%{}%", escaped(caller)),
-        );
+        list = list.and_holds("AND", "c.caller", caller);
     }
     if let Some(callee) = &filter.callee {
-        list = list.and(
-            "AND c.callee LIKE ? ESCAPE '!'",
-            format!("%{}%", escaped(callee)),
-        );
+        list = list.and_holds("AND", "c.callee", callee);
     }
     list
 }

@@ -52,17 +52,6 @@ impl Store {
     }
 }
 
-/// The one text that differs: PostgreSQL will add `FOR UPDATE SKIP LOCKED` to the inner query, SQLite has one writer.
-fn claim_text(tx: &Tx) -> &'static str {
-    match tx {
-        Tx::Sqlite(_) => {
-            "UPDATE leads SET state = 'claimed', claimed_at = $3, updated_at = $3 WHERE tenant_id = $1 AND id IN \
-             (SELECT id FROM leads WHERE tenant_id = $1 AND campaign_id = $2 AND state IN ('queued', 'retry') \
-              AND due_at <= $3 ORDER BY due_at LIMIT $4) RETURNING *"
-        }
-    }
-}
-
 pub(crate) async fn claim(
     tx: &mut Tx,
     scope: &Scope,
@@ -78,13 +67,22 @@ pub(crate) async fn claim(
     if state.get::<String>("state")? != "running" {
         return Ok(Claimed::default());
     }
-    let rows = sql(claim_text(tx))
-        .bind(scope.tenant())
-        .bind(campaign)
-        .bind(now)
-        .bind(at_most.min(MOST))
-        .all(&mut *tx)
-        .await?;
+    // Materialised: PostgreSQL may otherwise run the inner query once for each row of the outer, and take more than asked.
+    let rows = sql(
+        "WITH due AS MATERIALIZED (SELECT id FROM leads WHERE tenant_id = $1 AND campaign_id = $2 \
+         AND state IN ('queued', 'retry') AND due_at <= $3 ORDER BY due_at LIMIT $4",
+    )
+    .then(tx.skip_locked())
+    .then(
+        ") UPDATE leads SET state = 'claimed', claimed_at = $3, updated_at = $3 \
+             WHERE tenant_id = $1 AND id IN (SELECT id FROM due) RETURNING *",
+    )
+    .bind(scope.tenant())
+    .bind(campaign)
+    .bind(now)
+    .bind(at_most.min(MOST))
+    .all(&mut *tx)
+    .await?;
     let mut leads: Vec<(Option<Wall>, dialer::Lead)> = Vec::with_capacity(rows.len());
     for row in &rows {
         leads.push((row.get("due_at")?, read_lead(row)?));

@@ -195,10 +195,7 @@ impl Store {
             list = list.and("AND batch = ?", batch);
         }
         if let Some(text) = &filter.search {
-            list = list.and(
-                "AND (name LIKE ? ESCAPE '!'",
-                format!("%{}%", escaped(text)),
-            );
+            list = list.and_holds("AND (", "name", text);
             list = match number_pattern(text) {
                 Some(pattern) => list.and("OR number LIKE ?)", pattern),
                 None => list.then(")"),

@@ -173,7 +173,7 @@ impl Store {
             ..Totals::default()
         };
         let sums = sql(
-            "SELECT p.kind, e.account, SUM(e.amount) AS amount FROM ledger_entries AS e JOIN ledger_postings AS p \
+            "SELECT p.kind, e.account, CAST(SUM(e.amount) AS BIGINT) AS amount FROM ledger_entries AS e JOIN ledger_postings AS p \
              ON p.tenant_id = e.tenant_id AND p.id = e.posting_id WHERE e.tenant_id = $1 GROUP BY p.kind, e.account",
         );
         for row in sums.bind(scope.tenant()).all(&self.db).await? {

@@ -11,7 +11,7 @@
 //!   (the end of a call, idempotent) · `calls` (records) · `ledger` (money) · `bindings` · `recovery` (after a crash)
 //!
 //! Every function takes `&Scope` first (one tenant) or, on a short named list, `&Platform`. Keys are `(tenant_id, id)`, so a row
-//! of another tenant is `NotFound`. `migrations/sqlite` is the schema.
+//! of another tenant is `NotFound`. `migrations/sqlite` and `migrations/postgres` are one schema in two dialects.
 //!
 //! Invariants: durable before visible (an attempt and its money are committed before anybody hears of them); what is
 //! repeated changes nothing (begin, finish, postings); the database's own text never leaves this crate.

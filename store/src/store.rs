@@ -35,17 +35,20 @@ impl<T> Page<T> {
 }
 
 impl Store {
-    /// Opens and migrates the database at `sqlite:path` (or a plain path). The process that opens it is the evidence for the
-    /// `Platform` that comes with it: hand it only to the engine and to what looks up credentials.
+    /// Opens and migrates the database at `sqlite:path`, a plain path or `postgres://…`. The process that opens it is the
+    /// evidence for the `Platform` that comes with it: hand it only to the engine and to what looks up credentials.
     pub async fn open(address: &str) -> Result<(Store, Platform), StoreError> {
-        let db = Db::open(address).await?;
-        Ok((
-            Store {
-                db,
-                lanes: Arc::default(),
-            },
-            Platform::mint(Actor::Engine),
-        ))
+        Ok(Store::with(Db::open(address).await?))
+    }
+
+    /// The same for this process alone, as whoever runs calls must: another would take them for leftovers of a crash.
+    pub async fn open_alone(address: &str) -> Result<(Store, Platform), StoreError> {
+        Ok(Store::with(Db::open_alone(address).await?))
+    }
+
+    fn with(db: Db) -> (Store, Platform) {
+        let lanes = Arc::default();
+        (Store { db, lanes }, Platform::mint(Actor::Engine))
     }
 
     /// Finishes what runs and closes the database.

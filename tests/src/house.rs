@@ -79,8 +79,17 @@ pub fn loopback(data: &Path) -> Config {
 
 impl House {
     pub async fn open(hearing: Hearing) -> Result<House> {
+        House::on("", hearing).await
+    }
+
+    /// On this database; empty is a file in its folder.
+    pub async fn on(database: &str, hearing: Hearing) -> Result<House> {
         let folder = tempfile::tempdir()?;
-        let running = serve::start(&loopback(folder.path()), hearing).await?;
+        let config = Config {
+            database: database.to_owned(),
+            ..loopback(folder.path())
+        };
+        let running = serve::start(&config, hearing).await?;
         let base = format!("http://{}", running.http);
         let now = engine::clock::wall();
         let link = admin::setup_link(&running.store, &running.platform, &base, now)

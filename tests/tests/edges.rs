@@ -41,12 +41,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "model", "sip", "media", "dialer", "bots", "billing", "store", "engine",
         ],
     ),
+    // A database server to test and measure against: knows nobody.
+    ("pgserver", &[]),
     // The binary wires everything.
     (
         "huying",
         &[
             "model", "sip", "media", "dialer", "bots", "billing", "switch", "speech", "store",
-            "engine", "admin",
+            "engine", "admin", "pgserver",
         ],
     ),
     // Looks at everything from outside.
@@ -54,7 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "tests",
         &[
             "model", "sip", "media", "dialer", "bots", "billing", "switch", "speech", "store",
-            "engine", "admin", "huying",
+            "engine", "admin", "pgserver", "huying",
         ],
     ),
 ];

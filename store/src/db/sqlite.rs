@@ -1,7 +1,7 @@
 //! SQLite: one writing connection with `synchronous=FULL`, a pool that only reads, WAL between them.
 
 use super::{Row, Value, migration_error};
-use crate::error::StoreError;
+use crate::error::{StoreError, Trouble};
 use sqlx::migrate::Migrator;
 use sqlx::query::Query;
 use sqlx::sqlite::{
@@ -16,10 +16,11 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// Reads at the same time; more than cores would only queue inside SQLite.
 const READERS: u32 = 4;
 
+/// An open file. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
-    pub(super) write: SqlitePool,
-    pub(super) read: SqlitePool,
+    write: SqlitePool,
+    read: SqlitePool,
 }
 
 pub(super) async fn open(path: &str) -> Result<Sqlite, StoreError> {
@@ -40,16 +41,12 @@ pub(super) async fn open(path: &str) -> Result<Sqlite, StoreError> {
         .max_lifetime(None)
         .test_before_acquire(false)
         .connect_with(options.clone())
-        .await?;
-    let known = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
+        .await
+        .map_err(told)?;
     MIGRATIONS
         .run(&write)
         .await
-        .map_err(|error| migration_error(error, known))?;
+        .map_err(|error| migration_error(error, known(), told))?;
     let read = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(10))
@@ -57,17 +54,14 @@ pub(super) async fn open(path: &str) -> Result<Sqlite, StoreError> {
         .max_lifetime(None)
         .test_before_acquire(false)
         .connect_with(options.pragma("query_only", "on"))
-        .await?;
+        .await
+        .map_err(told)?;
     Ok(Sqlite { write, read })
 }
 
 /// The schema a database has, and the one this release brings; nothing is created or changed. `None`: there is none yet.
 pub(super) async fn schema(path: &str) -> Result<(Option<i64>, i64), StoreError> {
-    let known = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
+    let known = known();
     if !std::path::Path::new(path).exists() {
         return Ok((None, known));
     }
@@ -79,21 +73,44 @@ pub(super) async fn schema(path: &str) -> Result<(Option<i64>, i64), StoreError>
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_with(options)
-        .await?;
+        .await
+        .map_err(told)?;
     let applied = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
-    let migrated: i64 = sqlx::query_scalar(applied).fetch_one(&pool).await?;
+    let migrated: i64 = sqlx::query_scalar(applied)
+        .fetch_one(&pool)
+        .await
+        .map_err(told)?;
     let found = if migrated == 0 {
         None
     } else {
         sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
             .fetch_one(&pool)
-            .await?
+            .await
+            .map_err(told)?
     };
     pool.close().await;
     Ok((found, known))
 }
 
+fn known() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or(0)
+}
+
 impl Sqlite {
+    pub(super) async fn begin(
+        &self,
+    ) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
+        self.write.begin_with("BEGIN IMMEDIATE").await.map_err(told)
+    }
+
+    pub(super) async fn all(
+        &self,
+        statement: (SqlStr, Vec<Value>),
+    ) -> Result<Vec<Row>, StoreError> {
+        all(statement, &self.read).await
+    }
+
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
@@ -101,32 +118,73 @@ impl Sqlite {
 }
 
 fn query((text, values): (SqlStr, Vec<Value>)) -> Query<'static, sqlx::Sqlite, SqliteArguments> {
-    values
-        .into_iter()
-        .fold(sqlx::query(text), |query, value| match value {
-            Value::Int(v) => query.bind(v),
-            Value::Bool(v) => query.bind(v),
-            Value::Text(v) => query.bind(v),
-            Value::Bytes(v) => query.bind(v),
-            Value::Uuid(v) => query.bind(v),
-        })
+    bound!(sqlx::query(text), values)
 }
 
 pub(super) async fn all<'c>(
     statement: (SqlStr, Vec<Value>),
     on: impl Executor<'c, Database = sqlx::Sqlite>,
 ) -> Result<Vec<Row>, StoreError> {
-    Ok(query(statement)
-        .fetch_all(on)
-        .await?
-        .into_iter()
-        .map(Row::Sqlite)
-        .collect())
+    let rows = query(statement).fetch_all(on).await.map_err(told)?;
+    Ok(rows.into_iter().map(Row::Sqlite).collect())
 }
 
 pub(super) async fn run<'c>(
     statement: (SqlStr, Vec<Value>),
     on: impl Executor<'c, Database = sqlx::Sqlite>,
 ) -> Result<u64, StoreError> {
-    Ok(query(statement).execute(on).await?.rows_affected())
+    let done = query(statement).execute(on).await.map_err(told)?;
+    Ok(done.rows_affected())
+}
+
+/// The decision a caller can take. The text stays in the log.
+pub(super) fn told(error: sqlx::Error) -> StoreError {
+    use sqlx::error::ErrorKind;
+    let told = match &error {
+        sqlx::Error::RowNotFound => StoreError::NotFound,
+        sqlx::Error::Database(database) => match database.kind() {
+            ErrorKind::UniqueViolation => {
+                return StoreError::Conflict {
+                    field: taken_field(database.message()),
+                };
+            }
+            ErrorKind::ForeignKeyViolation => return StoreError::Reference,
+            ErrorKind::NotNullViolation | ErrorKind::CheckViolation => {
+                StoreError::Invalid { field: "value" }
+            }
+            _ => database
+                .code()
+                .map_or(StoreError::Unavailable(Trouble::Io), |code| {
+                    // The primary result code is the low byte of the extended one.
+                    match code.parse::<u32>().unwrap_or(0) & 0xff {
+                        5 | 6 => StoreError::Unavailable(Trouble::Locked),
+                        13 => StoreError::Unavailable(Trouble::DiskFull),
+                        11 | 26 => StoreError::Damaged("the database file"),
+                        // SQLITE_CONSTRAINT by a trigger: the ledger was to be changed.
+                        19 => StoreError::Forbidden,
+                        1 => StoreError::Damaged("a statement and the schema disagree"),
+                        _ => StoreError::Unavailable(Trouble::Io),
+                    }
+                }),
+        },
+        sqlx::Error::PoolClosed => StoreError::Unavailable(Trouble::Closed),
+        sqlx::Error::PoolTimedOut => StoreError::Unavailable(Trouble::Locked),
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::Decode(_) => StoreError::Damaged("a column"),
+        _ => StoreError::Unavailable(Trouble::Io),
+    };
+    tracing::warn!(%error, told = %told, "database");
+    told
+}
+
+/// The column that was to be unique, out of `UNIQUE constraint failed: t.a, t.b`: the last one is what a person typed, the
+/// ones before it are the tenant and the parent.
+fn taken_field(message: &str) -> String {
+    let column = message.rsplit(['.', ' ']).next().unwrap_or_default();
+    let is_name = !column.is_empty()
+        && column
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_name { column } else { "id" }.to_owned()
 }

@@ -52,9 +52,9 @@ into_value! {
     Wall => Int, v => v.as_millis();
     Money => Int, v => v.minor();
     bool => Bool, v => v;
-    String => Text, v => v;
-    &str => Text, v => v.to_owned();
-    &String => Text, v => v.clone();
+    String => Text, v => without_nul(v);
+    &str => Text, v => without_nul(v.to_owned());
+    &String => Text, v => without_nul(v.clone());
     &E164 => Text, v => v.as_str().to_owned();
     E164 => Text, v => v.as_str().to_owned();
     Grade => Text, v => v.letter().to_string();
@@ -65,6 +65,14 @@ into_value! {
     Uuid => Uuid, v => v;
 }
 
+/// PostgreSQL's text holds any character but U+0000; a stranger's display name may. (In JSON it stands escaped.)
+fn without_nul(text: String) -> String {
+    match text.contains('\0') {
+        true => text.replace('\0', "\u{FFFD}"),
+        false => text,
+    }
+}
+
 /// What a column can be read as.
 pub trait Cell: Sized {
     fn read(row: &Row, column: &str) -> Result<Self, StoreError>;
@@ -73,6 +81,7 @@ pub trait Cell: Sized {
 /// One row of either database.
 pub enum Row {
     Sqlite(sqlx::sqlite::SqliteRow),
+    Postgres(sqlx::postgres::PgRow),
 }
 
 impl Row {
@@ -104,14 +113,16 @@ macro_rules! native_cell {
         impl Cell for $type {
             fn read(row: &Row, column: &str) -> Result<Self, StoreError> {
                 match row {
-                    Row::Sqlite(row) => Ok(sqlx::Row::try_get(row, column)?),
+                    Row::Sqlite(row) => sqlx::Row::try_get(row, column).map_err(unreadable),
+                    Row::Postgres(row) => sqlx::Row::try_get(row, column).map_err(unreadable),
                 }
             }
         }
         impl Cell for Option<$type> {
             fn read(row: &Row, column: &str) -> Result<Self, StoreError> {
                 match row {
-                    Row::Sqlite(row) => Ok(sqlx::Row::try_get(row, column)?),
+                    Row::Sqlite(row) => sqlx::Row::try_get(row, column).map_err(unreadable),
+                    Row::Postgres(row) => sqlx::Row::try_get(row, column).map_err(unreadable),
                 }
             }
         }
@@ -119,6 +130,11 @@ macro_rules! native_cell {
 }
 
 native_cell!(i64, bool, String, Vec<u8>, Uuid);
+
+fn unreadable(error: sqlx::Error) -> StoreError {
+    tracing::error!(%error, "a column cannot be read");
+    StoreError::Damaged("a column")
+}
 
 macro_rules! cell_by {
     ($($type:ty, $native:ty, $value:ident => $e:expr;)+) => {$(

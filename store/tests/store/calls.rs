@@ -1,5 +1,6 @@
 //! Records of calls, and what a crash leaves of them.
 
+use crate::databases::on_both;
 use crate::house::*;
 use bots::{Decision, MatchKind, Matched, Speaker, TurnRecord};
 use dialer::LeadState;
@@ -32,9 +33,8 @@ fn turn(index: u32, speaker: Speaker) -> TurnRecord {
     }
 }
 
-#[tokio::test]
-async fn a_call_is_read_back_as_it_was_written() {
-    let house = House::new().await;
+on_both!(a_call_is_read_back_as_it_was_written);
+async fn a_call_is_read_back_as_it_was_written(house: House) {
     let shop = house.shop("acme", 100).await;
     shop.queue(1).await;
     let mut answers = house.writer();
@@ -100,9 +100,8 @@ async fn a_call_is_read_back_as_it_was_written() {
     assert_eq!((page.call.grade, page.grades.len()), (Some(Grade::B), 2));
 }
 
-#[tokio::test]
-async fn calls_are_listed_by_time_filtered_and_paged() {
-    let house = House::new().await;
+on_both!(calls_are_listed_by_time_filtered_and_paged);
+async fn calls_are_listed_by_time_filtered_and_paged(house: House) {
     let shop = house.shop("acme", 1000).await;
     shop.queue(7).await;
     let mut answers = house.writer();
@@ -223,9 +222,8 @@ async fn calls_are_listed_by_time_filtered_and_paged() {
     assert_eq!(bad.err(), Some(StoreError::Invalid { field: "cursor" }));
 }
 
-#[tokio::test]
-async fn a_crash_leaves_one_record_and_one_charge_for_each_open_attempt() {
-    let house = House::new().await;
+on_both!(a_crash_leaves_one_record_and_one_charge_for_each_open_attempt);
+async fn a_crash_leaves_one_record_and_one_charge_for_each_open_attempt(house: House) {
     let shop = house.shop("acme", 100).await;
     let ids = shop.queue(3).await;
     let mut answers = house.writer();
@@ -299,9 +297,8 @@ fn shop_scope(house: &House, shop: &Shop) -> store::Scope {
     house.platform.tenant(shop.tenant)
 }
 
-#[tokio::test]
-async fn a_bad_change_fails_alone() {
-    let house = House::new().await;
+on_both!(a_bad_change_fails_alone);
+async fn a_bad_change_fails_alone(house: House) {
     let shop = house.shop("acme", 100).await;
     shop.queue(1).await;
     let mut answers = house.writer();
@@ -329,9 +326,8 @@ async fn a_bad_change_fails_alone() {
     shop.money_holds().await;
 }
 
-#[tokio::test]
-async fn bindings_survive_a_restart_until_they_run_out() {
-    let house = House::new().await;
+on_both!(bindings_survive_a_restart_until_they_run_out);
+async fn bindings_survive_a_restart_until_they_run_out(house: House) {
     let shop = house.shop("acme", 0).await;
     let local = "127.0.0.1:5060".parse().unwrap();
     let binding = |contact: &str, expires_at| sip::Binding {
@@ -380,9 +376,8 @@ async fn bindings_survive_a_restart_until_they_run_out() {
     );
 }
 
-#[tokio::test]
-async fn after_closing_the_writer_hands_changes_back_and_refuses_attempts() {
-    let house = House::new().await;
+on_both!(after_closing_the_writer_hands_changes_back_and_refuses_attempts);
+async fn after_closing_the_writer_hands_changes_back_and_refuses_attempts(house: House) {
     let shop = house.shop("acme", 100).await;
     shop.queue(1).await;
     let mut answers = house.writer();

@@ -1,5 +1,6 @@
 //! Leads: claimed once, in order, with what the gate has to know; imported, queued, taken back.
 
+use crate::databases::on_both;
 use crate::house::*;
 use dialer::{DncList, LeadState, OptOutBy, Suppression};
 use model::*;
@@ -8,9 +9,8 @@ use store::StoreError;
 use store::leads::{Duplicates, LeadFilter, Selection};
 use switch::{BeginRefused, Denied, Persist};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_lead_is_handed_out_twice_however_many_ask() {
-    let house = House::new().await;
+on_both!(no_lead_is_handed_out_twice_however_many_ask, threads = 4);
+async fn no_lead_is_handed_out_twice_however_many_ask(house: House) {
     let shop = house.shop("acme", 0).await;
     shop.queue(60).await;
     let askers: Vec<_> = (0..8)
@@ -34,9 +34,8 @@ async fn no_lead_is_handed_out_twice_however_many_ask() {
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), 60);
 }
 
-#[tokio::test]
-async fn the_longest_due_come_first_and_the_rest_say_when() {
-    let house = House::new().await;
+on_both!(the_longest_due_come_first_and_the_rest_say_when);
+async fn the_longest_due_come_first_and_the_rest_say_when(house: House) {
     let shop = house.shop("acme", 100).await;
     let ids = shop.queue(3).await;
     let mut answers = house.writer();
@@ -78,9 +77,8 @@ async fn the_longest_due_come_first_and_the_rest_say_when() {
     answers.close().await;
 }
 
-#[tokio::test]
-async fn the_gate_learns_of_attempts_refusals_and_lists() {
-    let house = House::new().await;
+on_both!(the_gate_learns_of_attempts_refusals_and_lists);
+async fn the_gate_learns_of_attempts_refusals_and_lists(house: House) {
     let shop = house.shop("acme", 1000).await;
     let ids = shop.queue(1).await;
     let mut answers = house.writer();
@@ -143,9 +141,8 @@ async fn the_gate_learns_of_attempts_refusals_and_lists() {
     answers.close().await;
 }
 
-#[tokio::test]
-async fn an_opt_out_stops_what_is_queued_and_what_is_claimed() {
-    let house = House::new().await;
+on_both!(an_opt_out_stops_what_is_queued_and_what_is_claimed);
+async fn an_opt_out_stops_what_is_queued_and_what_is_claimed(house: House) {
     let shop = house.shop("acme", 1000).await;
     let ids = shop.queue(2).await;
     let mut answers = house.writer();
@@ -217,9 +214,8 @@ async fn an_opt_out_stops_what_is_queued_and_what_is_claimed() {
     answers.close().await;
 }
 
-#[tokio::test]
-async fn one_number_is_never_in_two_live_attempts() {
-    let house = House::new().await;
+on_both!(one_number_is_never_in_two_live_attempts);
+async fn one_number_is_never_in_two_live_attempts(house: House) {
     let shop = house.shop("acme", 1000).await;
     shop.queue(1).await;
     let other = dialer::Campaign {
@@ -280,9 +276,8 @@ async fn one_number_is_never_in_two_live_attempts() {
     shop.money_holds().await;
 }
 
-#[tokio::test]
-async fn an_import_accounts_for_every_row() {
-    let house = House::new().await;
+on_both!(an_import_accounts_for_every_row);
+async fn an_import_accounts_for_every_row(house: House) {
     let shop = house.shop("acme", 0).await;
     let import = async |rows: &[store::leads::NewLead], duplicates| {
         let campaign = Some(shop.campaign);
@@ -357,9 +352,8 @@ async fn an_import_accounts_for_every_row() {
     );
 }
 
-#[tokio::test]
-async fn a_batch_is_queued_once_per_number_and_a_live_lead_is_left_alone() {
-    let house = House::new().await;
+on_both!(a_batch_is_queued_once_per_number_and_a_live_lead_is_left_alone);
+async fn a_batch_is_queued_once_per_number_and_a_live_lead_is_left_alone(house: House) {
     let shop = house.shop("acme", 0).await;
     let inside = house
         .store
@@ -421,9 +415,8 @@ async fn a_batch_is_queued_once_per_number_and_a_live_lead_is_left_alone() {
     assert_eq!(progress.states["claimed"], 2);
 }
 
-#[tokio::test]
-async fn a_paused_campaign_hands_out_nothing() {
-    let house = House::new().await;
+on_both!(a_paused_campaign_hands_out_nothing);
+async fn a_paused_campaign_hands_out_nothing(house: House) {
     let shop = house.shop("acme", 0).await;
     shop.queue(1).await;
     house

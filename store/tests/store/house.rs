@@ -1,5 +1,6 @@
-//! A house for stories: a database in a folder of its own, tenants with all a campaign needs, a writer whose answers are kept.
+//! A house for stories: a database of its own, tenants with all a campaign needs, a writer whose answers are kept.
 
+use crate::databases::Place;
 use billing::{Posting, Rate};
 use bots::{Counters, GradeRecord};
 use dialer::{Campaign, CampaignState, LeadState, LeadUpdate};
@@ -12,7 +13,6 @@ use store::trunks::TrunkSettings;
 use store::users::NewUser;
 use store::{Platform, Role, Scope, Store, Writer, fresh};
 use switch::{Begin, Finish, Input, Note, Noted, Persist, Reserve};
-use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -30,33 +30,27 @@ pub fn number(n: u64) -> E164 {
 pub struct House {
     pub store: Store,
     pub platform: Platform,
-    pub dir: TempDir,
+    pub place: Place,
 }
 
 impl House {
-    pub async fn new() -> House {
-        let dir = tempfile::tempdir().unwrap();
-        let (store, platform) = Store::open(&address(&dir)).await.unwrap();
+    pub async fn at(place: Place) -> House {
+        let (store, platform) = Store::open_alone(&place.address).await.unwrap();
         House {
             store,
             platform,
-            dir,
+            place,
         }
     }
 
     /// Closed and opened again: calls that were up are not told, so what they left open is still open.
     pub async fn reopen(self) -> House {
         self.store.close().await;
-        let (store, platform) = Store::open(&address(&self.dir)).await.unwrap();
-        House {
-            store,
-            platform,
-            dir: self.dir,
-        }
+        House::at(self.place).await
     }
 
-    pub fn address(&self) -> String {
-        address(&self.dir)
+    pub fn address(&self) -> &str {
+        &self.place.address
     }
 
     pub fn writer(&self) -> Answers {
@@ -141,10 +135,6 @@ impl House {
             store: self.store.clone(),
         }
     }
-}
-
-fn address(dir: &TempDir) -> String {
-    format!("sqlite:{}", dir.path().join("huying.db").display())
 }
 
 pub fn account(user: &str, slug: &str) -> sip::Account {

@@ -1,9 +1,11 @@
-//! Stories of the store, each against a database file of its own.
+//! Stories of the store, each on both databases, each in a database of its own.
 
 mod calls;
+mod cutting;
+mod databases;
 mod dialling;
+mod faults;
 mod house;
-mod measure;
 mod money;
 mod opening;
 mod rules;

@@ -1,5 +1,6 @@
 //! Money: no call spends what is not there, nothing is charged twice, the ledger adds up whatever happens.
 
+use crate::databases::on_both;
 use crate::house::*;
 use billing::{Applied, Posting};
 use model::*;
@@ -14,9 +15,8 @@ fn balance(available: i64, reserved: i64) -> Balance {
     }
 }
 
-#[tokio::test]
-async fn a_call_reserves_settles_and_releases() {
-    let house = House::new().await;
+on_both!(a_call_reserves_settles_and_releases);
+async fn a_call_reserves_settles_and_releases(house: House) {
     let shop = house.shop("acme", 100).await;
     shop.queue(1).await;
     let mut answers = house.writer();
@@ -52,9 +52,8 @@ async fn a_call_reserves_settles_and_releases() {
     assert_eq!(kinds, [("settle", 30), ("reserve", -50), ("recharge", 100)]);
 }
 
-#[tokio::test]
-async fn beginning_and_finishing_twice_is_once() {
-    let house = House::new().await;
+on_both!(beginning_and_finishing_twice_is_once);
+async fn beginning_and_finishing_twice_is_once(house: House) {
     let shop = house.shop("acme", 100).await;
     shop.queue(1).await;
     let mut answers = house.writer();
@@ -89,9 +88,8 @@ async fn beginning_and_finishing_twice_is_once() {
     shop.money_holds().await;
 }
 
-#[tokio::test]
-async fn twenty_calls_at_once_cannot_spend_a_balance_for_seven() {
-    let house = House::new().await;
+on_both!(twenty_calls_at_once_cannot_spend_a_balance_for_seven);
+async fn twenty_calls_at_once_cannot_spend_a_balance_for_seven(house: House) {
     let shop = house.shop("acme", 75).await;
     shop.queue(20).await;
     let mut answers = house.writer();
@@ -126,9 +124,8 @@ async fn twenty_calls_at_once_cannot_spend_a_balance_for_seven() {
     answers.close().await;
 }
 
-#[tokio::test]
-async fn a_charge_never_exceeds_its_reservation_and_needs_one() {
-    let house = House::new().await;
+on_both!(a_charge_never_exceeds_its_reservation_and_needs_one);
+async fn a_charge_never_exceeds_its_reservation_and_needs_one(house: House) {
     let shop = house.shop("acme", 100).await;
     shop.queue(1).await;
     let mut answers = house.writer();
@@ -147,9 +144,8 @@ async fn a_charge_never_exceeds_its_reservation_and_needs_one() {
     shop.money_holds().await;
 }
 
-#[tokio::test]
-async fn a_receipt_counts_once_and_the_ledger_only_grows() {
-    let house = House::new().await;
+on_both!(a_receipt_counts_once_and_the_ledger_only_grows);
+async fn a_receipt_counts_once_and_the_ledger_only_grows(house: House) {
     let shop = house.shop("acme", 0).await;
     let receipt = |amount| Posting::recharge(shop.tenant, "r1", Money(amount), NOW).unwrap();
     let post = async |posting: &Posting| house.store.post(&house.platform, posting).await;
@@ -171,7 +167,7 @@ async fn a_receipt_counts_once_and_the_ledger_only_grows() {
         house.store.balance(&shop.scope).await.unwrap(),
         balance(500, 0)
     );
-    let mut tx = store::Db::open(&house.address())
+    let mut tx = store::Db::open(house.address())
         .await
         .unwrap()
         .begin()
@@ -185,9 +181,8 @@ async fn a_receipt_counts_once_and_the_ledger_only_grows() {
     shop.money_holds().await;
 }
 
-#[tokio::test]
-async fn an_unanswered_call_costs_nothing() {
-    let house = House::new().await;
+on_both!(an_unanswered_call_costs_nothing);
+async fn an_unanswered_call_costs_nothing(house: House) {
     let shop = house.shop("acme", 100).await;
     let ids = shop.queue(1).await;
     let mut answers = house.writer();

@@ -1,24 +1,22 @@
 //! Opening a database: a new file, an old one, one of a newer release, one of somebody else; what is looked up at start.
 
+use crate::databases::on_both;
 use crate::house::*;
 use model::*;
+use store::db::Statement;
 use store::extensions::ExtensionSettings;
 use store::{Db, Store, StoreError, sql};
 
-async fn meddle(house: &House, text: &'static str) {
-    let mut tx = Db::open(&house.address())
-        .await
-        .unwrap()
-        .begin()
-        .await
-        .unwrap();
-    sql(text).run(&mut tx).await.unwrap();
+async fn meddle(house: &House, change: Statement) {
+    let db = Db::open(house.address()).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    change.run(&mut tx).await.unwrap();
     tx.commit().await.unwrap();
+    db.close().await;
 }
 
-#[tokio::test]
-async fn an_existing_file_is_opened_with_what_it_holds() {
-    let house = House::new().await;
+on_both!(an_existing_file_is_opened_with_what_it_holds);
+async fn an_existing_file_is_opened_with_what_it_holds(house: House) {
     let shop = house.shop("acme", 100).await;
     let house = house.reopen().await;
     let scope = house.platform.tenant(shop.tenant);
@@ -36,17 +34,15 @@ async fn an_existing_file_is_opened_with_what_it_holds() {
     );
 }
 
-#[tokio::test]
-async fn a_newer_schema_is_refused_in_one_sentence() {
-    let house = House::new().await;
-    meddle(
-        &house,
-        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
-         VALUES (9999, 'later', '2027-01-01', TRUE, x'00', 1)",
-    )
-    .await;
+on_both!(a_newer_schema_is_refused_in_one_sentence);
+async fn a_newer_schema_is_refused_in_one_sentence(house: House) {
+    let later = sql(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'later', TRUE, $1, 1)",
+    );
+    meddle(&house, later.bind(vec![0])).await;
     house.store.close().await;
-    let refused = Store::open(&house.address()).await.unwrap_err();
+    let refused = Store::open(house.address()).await.unwrap_err();
     assert!(
         matches!(refused, StoreError::NewerSchema { found: 9999, .. }),
         "{refused:?}"
@@ -58,16 +54,21 @@ async fn a_newer_schema_is_refused_in_one_sentence() {
     );
 }
 
-#[tokio::test]
-async fn a_changed_migration_and_a_file_of_another_kind_are_refused() {
-    let house = House::new().await;
-    meddle(&house, "UPDATE _sqlx_migrations SET checksum = x'00'").await;
+on_both!(a_changed_migration_is_refused);
+async fn a_changed_migration_is_refused(house: House) {
+    let change = sql("UPDATE _sqlx_migrations SET checksum = $1 WHERE version = 1");
+    meddle(&house, change.bind(vec![0])).await;
     house.store.close().await;
     assert_eq!(
-        Store::open(&house.address()).await.err(),
+        Store::open(house.address()).await.err(),
         Some(StoreError::ForeignSchema(1))
     );
-    let text = house.dir.path().join("letter.txt");
+}
+
+#[tokio::test]
+async fn a_file_of_another_kind_and_an_address_of_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("letter.txt");
     std::fs::write(
         &text,
         "Dear reader, this is not a database at all, however long it may go on for.".repeat(50),
@@ -78,9 +79,8 @@ async fn a_changed_migration_and_a_file_of_another_kind_are_refused() {
     assert_eq!(Store::open("").await.err(), Some(StoreError::Address));
 }
 
-#[tokio::test]
-async fn the_directory_holds_what_calls_need() {
-    let house = House::new().await;
+on_both!(the_directory_holds_what_calls_need);
+async fn the_directory_holds_what_calls_need(house: House) {
     let shop = house.shop("acme", 0).await;
     house.shop("beta", 0).await;
     let caller = house

@@ -1,5 +1,6 @@
 //! Two enterprises: nothing of one is there for the other, whichever function is asked.
 
+use crate::databases::on_both;
 use crate::house::*;
 use dialer::{Campaign, CampaignState};
 use model::*;
@@ -19,9 +20,8 @@ macro_rules! not_found {
     )+};
 }
 
-#[tokio::test]
-async fn what_is_another_tenants_is_not_there() {
-    let house = House::new().await;
+on_both!(what_is_another_tenants_is_not_there);
+async fn what_is_another_tenants_is_not_there(house: House) {
     let acme = house.shop("acme", 100).await;
     let beta = house.shop("beta", 100).await;
     let lead_id = acme.queue(1).await[0];
@@ -238,9 +238,8 @@ async fn what_is_another_tenants_is_not_there() {
     );
 }
 
-#[tokio::test]
-async fn a_change_in_another_tenants_name_touches_nothing() {
-    let house = House::new().await;
+on_both!(a_change_in_another_tenants_name_touches_nothing);
+async fn a_change_in_another_tenants_name_touches_nothing(house: House) {
     let acme = house.shop("acme", 100).await;
     let beta = house.shop("beta", 100).await;
     acme.queue(1).await;
