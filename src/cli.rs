@@ -87,6 +87,9 @@ pub enum Command {
     /// Settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// What is known of calls that are not yet in the database.
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Measure.
     #[command(subcommand)]
     Bench(Bench),
@@ -118,6 +121,16 @@ pub enum Admin {
 pub enum ConfigCommand {
     /// Each setting, its value and where it comes from.
     Show,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum JournalCommand {
+    /// Its lines: time, call, what. Works beside a running server.
+    Show {
+        /// Whole numbers and what was said.
+        #[arg(long)]
+        full: bool,
+    },
 }
 
 #[derive(Args, Clone, Debug)]
@@ -206,6 +219,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
         }
         Command::Models(Models::Check) => crate::models::check(&config),
         Command::Admin(Admin::Create) => crate::serve::create_admin(&config).await,
+        Command::Journal(JournalCommand::Show { full }) => crate::journal::show(&config, full),
         Command::Bench(bench) => crate::bench::run(&config, bench).await,
         Command::Config(ConfigCommand::Show) => Ok(0),
     }

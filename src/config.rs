@@ -165,6 +165,9 @@ impl Config {
     pub fn prompts(&self) -> PathBuf {
         self.data.join("prompts")
     }
+    pub fn journal(&self) -> PathBuf {
+        self.data.join("journal")
+    }
     pub fn models(&self) -> PathBuf {
         self.data.join("models")
     }

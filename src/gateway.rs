@@ -66,6 +66,10 @@ pub enum Seen {
     Called {
         number: String,
     },
+    /// Our answer was acknowledged.
+    Answered {
+        number: String,
+    },
     /// From the packet with the callee's last voiced sample to the first packet of the robot's next speech.
     Turn {
         number: String,
@@ -292,6 +296,12 @@ impl Shell {
                 .incoming(&incoming)
                 .unwrap_or_else(|_| self.sip.reject(now, incoming.id, 503, "", Some(34))),
             Event::Reoffer { id, .. } => self.sip.reoffer_reject(now, id, 488),
+            Event::Confirmed { id, .. } => {
+                let answered = self.calls.iter().find(|call| call.invite == id);
+                if let Some(number) = answered.map(|call| call.number.clone()) {
+                    self.say(Seen::Answered { number });
+                }
+            }
             Event::Cancelled { id } | Event::Ended { id, .. } | Event::Failed { id, .. } => {
                 if let Some(index) = self.calls.iter().position(|call| call.invite == id) {
                     let call = self.calls.swap_remove(index);

@@ -1,6 +1,7 @@
 //! The binary's parts: command line, settings, the running installation, the demo, the doctor, the benches.
 //!
-//! Map: `cli` · `config` · `database` (opened, with what to do when it cannot be) · `serve` (the product) · `hearing` (which recogniser) · `models` · `doctor` · `phones` (simulated
+//! Map: `cli` · `config` · `database` (opened, with what to do when it cannot be) · `serve` (the product) · `hearing` (which
+//! recogniser) · `models` · `journal` (shown) · `doctor` · `phones` (simulated
 //! phones) · `gateway` (simulated voice gateway and callees) · `demo` · `bench`.
 
 pub mod bench;
@@ -11,6 +12,7 @@ pub mod demo;
 pub mod doctor;
 pub mod gateway;
 pub mod hearing;
+pub mod journal;
 pub mod models;
 pub mod phones;
 pub mod serve;

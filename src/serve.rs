@@ -10,7 +10,6 @@ use store::{Platform, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 /// How often a drain looks whether the last call is over.
 const LOOK: Duration = Duration::from_millis(200);
@@ -33,10 +32,6 @@ pub struct Running {
 pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
     let lock = take_folder(&config.data)?;
     let (store, platform) = database::open_alone(config).await?;
-    let recovered = store.recover(&platform, engine::clock::wall()).await?;
-    if recovered.interrupted > 0 || recovered.unclaimed > 0 {
-        info!(?recovered, "calls of the last run were closed");
-    }
     let listener = TcpListener::bind(config.http).await.with_context(|| {
         format!(
             "cannot serve the API on {}. FIX: free the address or choose another with --http",
@@ -60,6 +55,7 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         },
         recordings: config.recordings(),
         prompts: config.prompts(),
+        journal: config.journal(),
         seed: seed()?,
     };
     let engine = Engine::start(engine_config, store.clone(), platform.clone(), hearing).await?;

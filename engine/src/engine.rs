@@ -1,6 +1,6 @@
 //! Wires the threads together and starts and stops them.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, wall};
 use crate::handle::{Handle, LiveCallView, Notice, Question, Readiness, RegistrationView};
 use crate::inbox::Inbox;
 use crate::media_worker::MediaWorker;
@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use store::{Platform, Store};
+use store::recovery::Recovered;
+use store::{Journal, Platform, Store};
 use switch::{Heard, Input, Node};
 use tokio::sync::{broadcast, mpsc};
 use tracing::{error, info};
@@ -39,6 +40,8 @@ pub struct Config {
     pub media_workers: u16,
     pub recordings: PathBuf,
     pub prompts: PathBuf,
+    /// The call journal's folder.
+    pub journal: PathBuf,
     /// Where all chance of calls comes from.
     pub seed: [u8; 32],
 }
@@ -84,6 +87,8 @@ pub enum StartError {
     Speech(#[from] speech::StartError),
     #[error("cannot read the configuration: {0}")]
     Store(#[from] store::StoreError),
+    #[error(transparent)]
+    Journal(#[from] store::JournalError),
 }
 
 /// The running engine. Dropping it stops its node without drain.
@@ -98,7 +103,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts everything, loads every tenant and resumes running campaigns. Must be called inside a tokio runtime.
+    /// Closes what the last run left open, starts everything, loads every tenant and resumes running campaigns. Must be called
+    /// inside a tokio runtime.
     pub async fn start(
         config: Config,
         store: Store,
@@ -106,6 +112,7 @@ impl Engine {
         hearing: Hearing,
     ) -> Result<Engine, StartError> {
         let clock = Clock::start();
+        let journal = recover(&config, &store, &platform).await?;
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (inbox, letters) = Inbox::new(waker);
@@ -151,7 +158,7 @@ impl Engine {
                 "recording.failed"
             };
             let data = recorded.data();
-            let at = crate::clock::wall();
+            let at = wall();
             announce(node_thread::notice(recorded.tenant, kind, at, data));
         });
         let recorder = Recorder::start(config.recordings.clone(), clock, done)?;
@@ -164,6 +171,7 @@ impl Engine {
             platform,
             config.prompts.clone(),
             inbox.clone(),
+            journal,
         ));
 
         let mut advertised = config.advertised;
@@ -257,6 +265,23 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.inbox.stop();
     }
+}
+
+/// The journal, after what it and the database had of the last run is closed.
+async fn recover(
+    config: &Config,
+    store: &Store,
+    platform: &Platform,
+) -> Result<Journal, StartError> {
+    let installation = store.installation(platform, wall()).await?;
+    let (journal, left) = Journal::open(&config.journal, installation, Default::default(), wall)?;
+    let recovered = store
+        .recover(platform, &journal, &left, &config.recordings, wall())
+        .await?;
+    if recovered != Recovered::default() {
+        info!(?recovered, "calls of the last run were closed");
+    }
+    Ok(journal)
 }
 
 fn publisher(

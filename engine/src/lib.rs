@@ -2,9 +2,9 @@
 //!
 //! Map: `engine` (starts and stops it all) · `handle` (what others may ask) · `node_thread` (sockets, letter box, effects) ·
 //! `inbox` (the letter box) · `media_worker` (RTP sockets and their thread) · `recorder` (two-channel files) · `store_side`
-//! (what is loaded from and written to the database) · `clock`.
+//! (what is loaded from and written to the database, and told to the journal) · `clock`.
 //!
-//! Threads: one node, one per media worker, one recorder, those of `speech`; tokio carries the database and the API.
+//! Threads: one node, one per media worker, one recorder, one for the journal, those of `speech`; tokio carries the database and the API.
 
 pub mod clock;
 mod engine;

@@ -8,12 +8,15 @@ use model::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use store::journal::{Entry, Journal};
+use store::writer::{self, nothing_claimed, unavailable};
 use store::{Platform, Store, StoreError, Writer, campaigns::PromptFile};
-use switch::{CampaignPlan, Input, Persist};
+use switch::{CampaignPlan, Finish, Input, Persist};
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 pub(crate) struct StoreSide {
+    journal: Journal,
     writer: Writer,
     writing: Mutex<Option<JoinHandle<()>>>,
     store: Store,
@@ -26,15 +29,34 @@ pub(crate) struct StoreSide {
 
 impl StoreSide {
     /// Starts the writer; must be called inside a tokio runtime.
-    pub fn start(store: Store, platform: Platform, prompts: PathBuf, inbox: Inbox) -> StoreSide {
-        let answers = inbox.clone();
-        let (writer, writing) = Writer::start(&store, &platform, move |input| {
+    pub fn start(
+        store: Store,
+        platform: Platform,
+        prompts: PathBuf,
+        inbox: Inbox,
+        journal: Journal,
+    ) -> StoreSide {
+        let (answers, keeps) = (inbox.clone(), journal.clone());
+        let options = writer::Options {
+            journal: Some(journal.clone()),
+            ..Default::default()
+        };
+        let (writer, writing) = Writer::start_with(&store, &platform, options, move |input| {
+            let input = match input {
+                // The disk filled up while the database committed: what cannot end on paper is not dialled.
+                Input::Begun {
+                    call,
+                    result: Ok(Some(_)),
+                } if keeps.is_in_trouble() => unavailable(call),
+                input => input,
+            };
             // The box holds tens of thousands; a node that far behind gives attempts up by their own deadlines.
             if answers.offer(input).is_err() {
                 error!("the node does not keep up: an answer of the database was lost");
             }
         });
         StoreSide {
+            journal,
             writer,
             writing: Mutex::new(Some(writing)),
             store,
@@ -47,17 +69,50 @@ impl StoreSide {
 
     /// Answered by `Input::Claimed`. Neither this nor `push` waits: the node's thread calls them.
     pub fn claim(&self, tenant: TenantId, campaign: CampaignId, at_most: u16) {
-        self.writer.claim(tenant, campaign, at_most, wall());
+        if self.journal.is_in_trouble() {
+            self.answer(nothing_claimed(campaign));
+        } else {
+            self.writer.claim(tenant, campaign, at_most, wall());
+        }
     }
 
+    /// To the journal, to the writer, or to both: the journal first, so that nothing is settled before it is told.
     pub fn push(&self, change: Persist) {
-        if let Err(overflow) = self.writer.push(change) {
+        let pushed = match change {
+            Persist::Note(note) => {
+                // A call that nobody pays for goes on without its notes.
+                self.journal.append(Entry::Note(note));
+                Ok(())
+            }
+            Persist::Beat(now) => {
+                self.journal.append(Entry::Beat(now));
+                Ok(())
+            }
+            Persist::Finish(end) => {
+                let end: Arc<Finish> = Arc::from(end);
+                let journalled = self.journal.append(Entry::Ended(end.clone()));
+                self.writer.finish(end, journalled)
+            }
+            // An emergency call reserves nothing and waits for nobody.
+            Persist::Begin(begin) if begin.reserve.is_some() && self.journal.is_in_trouble() => {
+                self.answer(unavailable(begin.call));
+                Ok(())
+            }
+            change => self.writer.push(change),
+        };
+        if let Err(overflow) = pushed {
             // The database has been away for tens of thousands of changes.
             error!(change = ?overflow.0, "a change is lost: the writer takes no more");
         }
     }
 
-    /// Waits until everything pushed is written.
+    fn answer(&self, input: Input) {
+        if self.inbox.offer(input).is_err() {
+            error!("the node does not keep up: an answer was lost");
+        }
+    }
+
+    /// Waits until everything pushed is written, and closes the journal.
     pub async fn finish(&self) {
         self.writer.close();
         let writing = self
@@ -68,6 +123,10 @@ impl StoreSide {
         if let Some(writing) = writing {
             writing.await.ok();
         }
+        let journal = self.journal.clone();
+        tokio::task::spawn_blocking(move || journal.close())
+            .await
+            .ok();
     }
 
     /// Every tenant, binding and running campaign, at start.

@@ -17,7 +17,7 @@ use store::db::shown;
 use store::leads::{Duplicates, NewLead};
 use store::tenants::NewTenant;
 use store::users::NewUser;
-use store::{Db, Platform, Role, Scope, Store, Writer, fresh};
+use store::{Db, Journal, Platform, Role, Scope, Store, Writer, fresh};
 use switch::{Begin, Finish, Input, Persist, Reserve};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -112,7 +112,12 @@ async fn measure(
     store.close().await;
     let begun = clock.mono();
     let (store, platform) = Store::open_alone(address).await?;
-    store.recover(&platform, clock::wall()).await?;
+    let (folder, now) = (tempfile::tempdir()?, clock::wall());
+    let id = store.installation(&platform, now).await?;
+    let (journal, left) = Journal::open(folder.path(), id, Default::default(), clock::wall)?;
+    store
+        .recover(&platform, &journal, &left, folder.path(), now)
+        .await?;
     store.directory(&platform).await?;
     let took = clock.mono().since(begun);
     report.case(&format!("{name}_start"), "seconds", took.as_secs_f64());

@@ -5,7 +5,7 @@
 pub(crate) mod api;
 pub(crate) mod cast;
 mod report;
-pub(crate) mod setup;
+pub mod setup;
 
 use crate::config::Config;
 use crate::gateway::{self, Gateway, Seen};

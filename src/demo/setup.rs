@@ -44,6 +44,8 @@ pub struct Plan {
     /// Robot calls at once.
     pub lines: u16,
     pub calls_per_second: u32,
+    /// The campaign's.
+    pub retry: Value,
     /// The template's audio, by key.
     pub prompts: Vec<(String, Vec<u8>)>,
 }
@@ -58,6 +60,7 @@ impl Plan {
         Plan {
             lines,
             calls_per_second: 10,
+            retry: json!({ "no_answer_seconds": 1 }),
             prompts,
         }
     }
@@ -127,7 +130,7 @@ pub async fn prepare(link: &str, plan: &Plan) -> Result<Prepared> {
         "calling_window": always,
         "max_attempts": 3,
         "unconnected": 3,
-        "retry": { "no_answer_seconds": 1 },
+        "retry": plan.retry,
     });
     let campaign = text(&api.post("/campaigns", &campaign).await?, "id")?;
     Ok(Prepared {

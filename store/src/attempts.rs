@@ -123,6 +123,15 @@ pub(crate) async fn begin(
             .as_ref()
             .map(|_| Reservation { amount, covers }));
     }
+    // The node gave it up and wrote its end while an earlier try was under way.
+    let over = sql("SELECT id FROM calls WHERE tenant_id = $1 AND id = $2")
+        .bind(scope.tenant())
+        .bind(begin.call)
+        .optional(&mut *tx)
+        .await?;
+    if over.is_some() {
+        return Err(NotBegun::Refused(BeginRefused::Unavailable));
+    }
     if let Some(lead) = begin.lead {
         take_lead(tx, scope, begin, lead).await?;
     }
@@ -216,25 +225,6 @@ async fn take_lead(
     } else {
         Ok(())
     }
-}
-
-pub(crate) async fn answered(
-    tx: &mut Tx,
-    scope: &Scope,
-    call: CallId,
-    at: Wall,
-) -> Result<(), StoreError> {
-    // A call that needed no attempt (inside, inbound) has no row, and that is fine.
-    sql(
-        "UPDATE attempts SET answered_at = COALESCE(answered_at, $3), seen_at = $3 \
-         WHERE tenant_id = $1 AND call_id = $2 AND state = 'open'",
-    )
-    .bind(scope.tenant())
-    .bind(call)
-    .bind(at)
-    .run(tx)
-    .await
-    .map(drop)
 }
 
 /// Writes the verdict and where it leaves the lead. Only a claimed lead moves.
@@ -381,21 +371,21 @@ pub(crate) fn read(row: &Row) -> Result<AttemptRow, StoreError> {
     })
 }
 
-/// Closes the attempt row. `refused`: the callee said no, which starts refusal suppression.
+/// Closes the attempt row, once; how many there were. `refused`: the callee said no, which starts refusal suppression.
 pub(crate) async fn close(
     tx: &mut Tx,
     scope: &Scope,
     cdr: &Cdr,
     grade: Option<Grade>,
     refused: bool,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let state = if cdr.disposition == Disposition::Interrupted {
         "interrupted"
     } else {
         "finished"
     };
     sql("UPDATE attempts SET state = $3, answered_at = $4, ended_at = $5, disposition = $6, grade = $7, refused = $8 \
-         WHERE tenant_id = $1 AND call_id = $2")
+         WHERE tenant_id = $1 AND call_id = $2 AND state = 'open'")
         .bind(scope.tenant())
         .bind(cdr.id)
         .bind(state)
@@ -406,5 +396,4 @@ pub(crate) async fn close(
         .bind(refused)
         .run(tx)
         .await
-        .map(drop)
 }

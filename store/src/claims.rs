@@ -10,6 +10,7 @@ use crate::store::Store;
 use dialer::{DncHit, DncList, History, LastAttempt};
 use model::*;
 use std::collections::HashMap;
+use std::time::Duration;
 use switch::Candidate;
 
 /// What a claim hands out.
@@ -19,6 +20,9 @@ pub struct Claimed {
     /// When the next lead that was not claimed is due; may be in the past.
     pub next_due: Option<Wall>,
 }
+
+/// After this long a claim whose answer was lost counts as never made.
+const FORGOTTEN: Duration = Duration::from_secs(120);
 
 /// More at once would make one statement too long.
 pub const MOST: u16 = 500;
@@ -67,6 +71,17 @@ pub(crate) async fn claim(
     if state.get::<String>("state")? != "running" {
         return Ok(Claimed::default());
     }
+    // A node drops an answer that took 30 s, and its attempts begin within 30 s: who is still claimed is held by nobody.
+    sql(
+        "UPDATE leads SET state = 'queued', due_at = COALESCE(due_at, $3), claimed_at = NULL \
+         WHERE tenant_id = $1 AND campaign_id = $2 AND state = 'claimed' AND claimed_at < $4",
+    )
+    .bind(scope.tenant())
+    .bind(campaign)
+    .bind(now)
+    .bind(now - FORGOTTEN)
+    .run(tx)
+    .await?;
     // Materialised: PostgreSQL may otherwise run the inner query once for each row of the outer, and take more than asked.
     let rows = sql(
         "WITH due AS MATERIALIZED (SELECT id FROM leads WHERE tenant_id = $1 AND campaign_id = $2 \

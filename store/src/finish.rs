@@ -1,6 +1,7 @@
 //! The end of a call: record, turns, grade, money, lead and suppression in one transaction, idempotent by call id.
 //!
-//! Runs inside the writer's transaction, or recovery's.
+//! Runs inside the writer's transaction, or recovery's. A second end changes nothing, but that it closes what a late commit of
+//! the attempt left open.
 
 use crate::db::{Json, Tx, assembled, sql};
 use crate::error::StoreError;
@@ -40,6 +41,7 @@ pub(crate) async fn finish(
         tracing::error!(call = %cdr.id, asked = %cdr.charge, %charge, "a charge beyond its reservation was cut");
     }
     if !insert_record(tx, scope, finish, charge).await? {
+        close_late(tx, scope, finish, reserved).await?;
         return Ok(Ended::Before);
     }
     if let Some(reserved) = reserved {
@@ -90,7 +92,45 @@ pub(crate) async fn finish(
     Ok(Ended::Now)
 }
 
-/// The open reservation of a call: none when it reserved nothing, or was closed before.
+/// The record was there before its attempt: a commit that was thought lost was only late. What it left open is closed.
+async fn close_late(
+    tx: &mut Tx,
+    scope: &Scope,
+    finish: &Finish,
+    reserved: Option<Money>,
+) -> Result<(), StoreError> {
+    let cdr = &finish.cdr;
+    if attempts::close(tx, scope, cdr, None, false).await? == 0 {
+        return Ok(());
+    }
+    if let Some(reserved) = reserved {
+        let posting = Posting::release(cdr.tenant, cdr.id, reserved, cdr.ended_at);
+        ledger::post(tx, scope, &posting).await?;
+    }
+    if let (Some(lead), Some(update)) = (cdr.lead, &finish.lead) {
+        let (call, at) = (Some(cdr.id), cdr.ended_at);
+        attempts::place_lead(tx, scope, lead, call, &update.state, at).await?;
+    }
+    Ok(())
+}
+
+/// The same end with nothing but what money and lead need: for one that the database refuses whole.
+pub(crate) fn bare(finish: &Finish) -> Finish {
+    let mut cdr = finish.cdr.clone();
+    cdr.customer_stats = None;
+    Finish {
+        cdr,
+        reserved: finish.reserved,
+        turns: Vec::new(),
+        grade: None,
+        labels: Vec::new(),
+        lead: finish.lead,
+        opt_out: false,
+        events: Vec::new(),
+    }
+}
+
+/// The reservation of a call: none when it reserved nothing, or was closed before.
 async fn reserved(tx: &mut Tx, scope: &Scope, call: CallId) -> Result<Option<Money>, StoreError> {
     let row = sql(
         "SELECT e.amount FROM ledger_postings AS p JOIN ledger_entries AS e \

@@ -7,8 +7,9 @@
 //! - configuration: `tenants` · `users` · `sessions` · `api_keys` · `setup` · `extensions` · `trunks` · `sip_accounts` ·
 //!   `caller_numbers` · `templates` · `prompts` · `directory` (all of it as the switch wants it)
 //! - dialling: `campaigns` · `leads` · `suppression` · `claims` (due leads with the gate's facts)
-//! - calls: `writer` (the one task every change of a running call goes through) · `attempts` (begin, answer, deny) · `finish`
-//!   (the end of a call, idempotent) · `calls` (records) · `ledger` (money) · `bindings` · `recovery` (after a crash)
+//! - calls: `journal` (what outlives a kill, and the spool while the database is away) · `writer` (the one task every change of
+//!   a running call goes through) · `attempts` (begin, deny) · `finish` (the end of a call, idempotent) · `calls` (records) ·
+//!   `ledger` (money) · `bindings` · `recovery` (after a stop)
 //!
 //! Every function takes `&Scope` first (one tenant) or, on a short named list, `&Platform`. Keys are `(tenant_id, id)`, so a row
 //! of another tenant is `NotFound`. `migrations/sqlite` and `migrations/postgres` are one schema in two dialects.
@@ -31,6 +32,7 @@ pub mod error;
 pub mod extensions;
 mod finish;
 pub mod ids;
+pub mod journal;
 mod lanes;
 pub mod leads;
 pub mod ledger;
@@ -53,6 +55,7 @@ pub mod writer;
 pub use db::{Cell, Db, Json, Row, Tx, sql};
 pub use error::{StoreError, Trouble};
 pub use ids::{ApiKeyId, AuditId, DecisionId, PostingId, SessionId, fresh};
+pub use journal::{Journal, JournalError};
 pub use scope::{Actor, Platform, Role, Scope};
 pub use store::{MAX_PAGE, Page, Store};
 pub use writer::{Overflow, Writer};

@@ -4,6 +4,8 @@
 pub const WITHOUT_TENANT: &[&str] = &[
     // Its id is the tenant.
     "tenants",
+    // The database's own id.
+    "installation",
     // Before there is a tenant.
     "setup_tokens",
     // Binds every tenant.
@@ -37,6 +39,7 @@ pub const PLATFORM_FUNCTIONS: &[&str] = &[
     "running_campaigns",
     "bindings",
     "prune_bindings",
+    "installation",
     "recover",
 ];
 

@@ -1,4 +1,4 @@
-//! Records of calls, and what a crash leaves of them.
+//! Records of calls. (What a kill leaves of them: `journal`.)
 
 use crate::databases::on_both;
 use crate::house::*;
@@ -41,7 +41,6 @@ async fn a_call_is_read_back_as_it_was_written(house: House) {
     let candidate = answers.claim(&shop, 1, NOW).await.remove(0);
     let begin = shop.begin(&candidate.lead, 2);
     answers.begin(begin.clone()).await.unwrap();
-    answers.push(shop.answered(&begin, later(5)));
     let mut end = shop.finish(&begin, 10);
     end.cdr.recording = Some("2026/11/a.wav".into());
     end.turns = vec![turn(0, Speaker::Robot), turn(1, Speaker::Callee)];
@@ -220,81 +219,6 @@ async fn calls_are_listed_by_time_filtered_and_paged(house: House) {
         )
         .await;
     assert_eq!(bad.err(), Some(StoreError::Invalid { field: "cursor" }));
-}
-
-on_both!(a_crash_leaves_one_record_and_one_charge_for_each_open_attempt);
-async fn a_crash_leaves_one_record_and_one_charge_for_each_open_attempt(house: House) {
-    let shop = house.shop("acme", 100).await;
-    let ids = shop.queue(3).await;
-    let mut answers = house.writer();
-    let claimed = answers.claim(&shop, 3, NOW).await;
-    let ringing = shop.begin(&claimed[0].lead, 2);
-    let talking = shop.begin(&claimed[1].lead, 2);
-    answers.begin(ringing.clone()).await.unwrap();
-    answers.begin(talking.clone()).await.unwrap();
-    answers.push(shop.answered(&talking, later(5)));
-    answers.close().await;
-    assert_eq!(
-        house.store.balance(&shop.scope).await.unwrap().reserved,
-        Money(40)
-    );
-
-    let house = house.reopen().await;
-    let recovered = house
-        .store
-        .recover(&house.platform, later(60))
-        .await
-        .unwrap();
-    assert_eq!((recovered.interrupted, recovered.unclaimed), (2, 1));
-    let page = house
-        .store
-        .call(&shop_scope(&house, &shop), talking.call)
-        .await
-        .unwrap();
-    assert_eq!(page.call.cdr.disposition, Disposition::Interrupted);
-    assert_eq!(page.call.cdr.charge, Money(10), "the interval it had begun");
-    let scope = shop_scope(&house, &shop);
-    assert_eq!(
-        house
-            .store
-            .call(&scope, ringing.call)
-            .await
-            .unwrap()
-            .call
-            .cdr
-            .charge,
-        Money(0)
-    );
-    let balance = house.store.balance(&scope).await.unwrap();
-    assert_eq!((balance.available, balance.reserved), (Money(90), Money(0)));
-    assert!(house.store.prove_ledger(&scope).await.unwrap().holds());
-    let lead = async |n: usize| house.store.lead(&scope, ids[n]).await.unwrap().lead;
-    assert!(
-        matches!(lead(0).await.state, LeadState::Retry { .. }),
-        "an interrupted call counts as an attempt"
-    );
-    assert_eq!(lead(0).await.attempts, 1);
-    assert_eq!(lead(2).await.state, LeadState::Queued);
-    // A second start finds nothing to do; a record that arrives late after all changes nothing.
-    assert_eq!(
-        house
-            .store
-            .recover(&house.platform, later(90))
-            .await
-            .unwrap(),
-        Default::default()
-    );
-    let answers = house.writer();
-    answers.push(Persist::Finish(Box::new(shop.finish(&talking, 20))));
-    answers.close().await;
-    assert_eq!(
-        house.store.balance(&scope).await.unwrap().available,
-        Money(90)
-    );
-}
-
-fn shop_scope(house: &House, shop: &Shop) -> store::Scope {
-    house.platform.tenant(shop.tenant)
 }
 
 on_both!(a_bad_change_fails_alone);

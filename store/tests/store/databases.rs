@@ -63,10 +63,14 @@ pub struct Place {
     pub database: Database,
     pub address: String,
     /// Of this story; on SQLite the database is in it.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Place {
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// The same database by another way.
     pub fn by(self, address: String) -> Place {
         Place { address, ..self }
@@ -81,7 +85,7 @@ impl Place {
         Place {
             database,
             address,
-            _folder: folder,
+            folder,
         }
     }
 }
@@ -96,7 +100,7 @@ pub fn database_on(server: &Server) -> Place {
     Place {
         database: Database::Postgres,
         address: server.address(&name),
-        _folder: tempfile::tempdir().unwrap(),
+        folder: tempfile::tempdir().unwrap(),
     }
 }
 

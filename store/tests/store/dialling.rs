@@ -51,19 +51,19 @@ async fn the_longest_due_come_first_and_the_rest_say_when(house: House) {
         rule: dialer::Rule::CallingWindow,
         detail: "closed".into(),
         at: NOW,
-        next: Some(later(3600)),
-        state: LeadState::Retry { due: later(3600) },
+        next: Some(later(100)),
+        state: LeadState::Retry { due: later(100) },
     })));
     assert_eq!(answers.claim(&shop, 10, NOW).await.len(), 2);
-    assert_eq!(answers.claim(&shop, 10, later(3599)).await.len(), 0);
-    let again = answers.claim(&shop, 10, later(3600)).await;
+    assert_eq!(answers.claim(&shop, 10, later(99)).await.len(), 0);
+    let again = answers.claim(&shop, 10, later(100)).await;
     assert_eq!(again[0].lead.id, first.lead.id);
     answers.push(Persist::Unclaim {
         tenant: shop.tenant,
         leads: vec![first.lead.id],
     });
     assert_eq!(
-        answers.claim(&shop, 10, later(3600)).await.len(),
+        answers.claim(&shop, 10, later(100)).await.len(),
         1,
         "given back, handed out again"
     );
@@ -73,7 +73,7 @@ async fn the_longest_due_come_first_and_the_rest_say_when(house: House) {
         .await
         .unwrap();
     assert_eq!(why.decisions[0].rule, Some(dialer::Rule::CallingWindow));
-    assert_eq!(why.decisions[0].next, Some(later(3600)));
+    assert_eq!(why.decisions[0].next, Some(later(100)));
     answers.close().await;
 }
 

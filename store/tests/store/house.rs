@@ -7,12 +7,14 @@ use dialer::{Campaign, CampaignState, LeadState, LeadUpdate};
 use model::*;
 use serde_json::{Map, json};
 use std::time::Duration;
+use store::journal::{self, Entry, Journal, Left};
 use store::leads::{NewLead, Selection};
+use store::recovery::Recovered;
 use store::tenants::NewTenant;
 use store::trunks::TrunkSettings;
 use store::users::NewUser;
 use store::{Platform, Role, Scope, Store, Writer, fresh};
-use switch::{Begin, Finish, Input, Note, Noted, Persist, Reserve};
+use switch::{Begin, Finish, Input, LeadTerms, Note, Noted, Persist, Reserve};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -53,11 +55,39 @@ impl House {
         &self.place.address
     }
 
+    /// The journal beside the database, and what the last run left in it.
+    pub async fn journal(&self) -> (Journal, Left) {
+        let id = self.store.installation(&self.platform, NOW).await.unwrap();
+        let options = journal::Options {
+            segment: 1 << 16,
+            gather: Duration::ZERO,
+            ..Default::default()
+        };
+        Journal::open(&self.place.folder().join("journal"), id, options, || NOW).unwrap()
+    }
+
+    /// What a start does before the engine.
+    pub async fn recover(&self, now: Wall) -> Recovered {
+        let (journal, left) = self.journal().await;
+        let (platform, recordings) = (&self.platform, self.place.folder());
+        let recovered = self
+            .store
+            .recover(platform, &journal, &left, recordings, now);
+        let recovered = recovered.await.unwrap();
+        journal.close();
+        recovered
+    }
+
     pub fn writer(&self) -> Answers {
+        self.writer_with(Default::default())
+    }
+
+    pub fn writer_with(&self, options: store::writer::Options) -> Answers {
         let (told, heard) = mpsc::unbounded_channel();
-        let (writer, task) = Writer::start(&self.store, &self.platform, move |input| {
+        let deliver = move |input| {
             told.send(input).ok();
-        });
+        };
+        let (writer, task) = Writer::start_with(&self.store, &self.platform, options, deliver);
         Answers {
             writer,
             heard,
@@ -222,8 +252,19 @@ impl Shop {
         }
     }
 
+    pub fn terms(&self) -> LeadTerms {
+        LeadTerms {
+            attempts: 0,
+            unreached_in_a_row: 0,
+            grade: None,
+            max_attempts: self.plan.max_attempts,
+            retry: self.plan.retry,
+            rules: Default::default(),
+        }
+    }
+
     /// The attempt is answered; what the node says of that.
-    pub fn answered(&self, begin: &Begin, at: Wall) -> Persist {
+    pub fn answered(&self, begin: &Begin, at: Wall) -> Entry {
         let mut cdr = self.unanswered(begin, Disposition::Interrupted).cdr;
         cdr.answered_at = Some(at);
         cdr.ended_at = at;
@@ -236,10 +277,10 @@ impl Shop {
             reserved,
             rate,
             mono: Mono::ZERO + at.since(NOW),
-            lead: None,
+            lead: begin.lead.map(|_| Box::new(self.terms())),
         };
         let (tenant, call) = (self.tenant, begin.call);
-        Persist::Note(Box::new(Note { tenant, call, what }))
+        Entry::Note(Box::new(Note { tenant, call, what }))
     }
 
     /// The attempt was answered and ended well: grade A, charged `charge`.
