@@ -37,6 +37,7 @@ bench: packages
 	./target/release/huying models pull $(MODEL)
 	HUYING_MODEL=$(MODEL) ./target/release/huying bench sip
 	HUYING_MODEL=$(MODEL) ./target/release/huying bench media
+	./target/release/huying bench db
 	HUYING_MODEL=$(MODEL) ./target/release/huying bench speech fixtures/audio/callees
 
 fmt:

@@ -79,10 +79,16 @@ async fn a_campaign_runs_and_its_books_are_there_after_a_restart() -> Result<()>
         calls.len() == 2 && grade(AGREES) == Some("A") && grade(BUSY) == Some("E"),
         "{calls:?}"
     );
+    let charges = calls
+        .iter()
+        .filter_map(|call| call["charge_minor"].as_i64());
+    let charged: i64 = charges.sum();
     let balance = api.get("/balance").await?;
     ensure!(
-        balance["available_minor"] == 10_000 - PER_MINUTE && balance["reserved_minor"] == 0,
-        "{balance}"
+        charged >= PER_MINUTE
+            && balance["available_minor"] == 10_000 - charged
+            && balance["reserved_minor"] == 0,
+        "{charged}: {balance}"
     );
     running.stop(std::future::ready(())).await;
     Ok(())
