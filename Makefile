@@ -4,11 +4,14 @@
 CARGO ?= cargo
 # What the build, the model and the tests need from the distribution.
 BUILD_PACKAGES := cmake g++ make pkg-config python3 python3-pip npm
-TEST_PACKAGES := sip-tester baresip-core postgresql
+TEST_PACKAGES := sip-tester baresip-core postgresql python3-venv
 MODEL := base-q8_0
+# Asks the API questions made of its own document; tests/tests/schemathesis.rs names the same version.
+SCHEMATHESIS := 4.32.5
+SCHEMATHESIS_HOME := $(or $(CARGO_TARGET_DIR),target)/schemathesis-$(SCHEMATHESIS)
 export HUYING_MODEL := $(CURDIR)/data/models/ggml-$(MODEL).bin
 
-.PHONY: demo serve test model check bench fmt packages test-packages advisories fuzz
+.PHONY: demo serve test schemathesis model check bench fmt packages test-packages advisories fuzz
 
 demo: packages
 	$(CARGO) build --release
@@ -19,10 +22,14 @@ serve: packages
 	HUYING_MODEL=$(MODEL) $(CARGO) run --release -- serve
 
 # One build for the binary, the tests and the benches: the same features everywhere, so nothing is compiled twice.
-test: test-packages check
+test: test-packages check schemathesis
 	$(CARGO) build --workspace --all-targets
 	./target/debug/huying models pull $(MODEL)
 	$(CARGO) test --workspace --no-fail-fast
+
+schemathesis: test-packages
+	@test -x $(SCHEMATHESIS_HOME)/bin/schemathesis || \
+		(python3 -m venv $(SCHEMATHESIS_HOME) && $(SCHEMATHESIS_HOME)/bin/pip install --quiet schemathesis==$(SCHEMATHESIS))
 
 # What the tests that hear need; `make test` does it too.
 model: packages

@@ -28,6 +28,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// How people reach the API; empty is made from `http`.
     pub public_url: String,
+    /// Proxies before the API whose X-Forwarded-For is believed: addresses and networks with commas.
+    pub trusted_proxies: String,
     /// A model's name (`huying models list`) or the path of a ggml file.
     pub model: String,
     /// Recogniser threads; 0 is one for each core.
@@ -48,6 +50,7 @@ const KEYS: &[&str] = &[
     "rtp_ports",
     "http",
     "public_url",
+    "trusted_proxies",
     "model",
     "speech_workers",
     "media_workers",
@@ -65,6 +68,7 @@ impl Default for Config {
             rtp_ports: "20000-29999".into(),
             http: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080),
             public_url: String::new(),
+            trusted_proxies: String::new(),
             model: speech::models::DEFAULT.into(),
             speech_workers: 0,
             media_workers: 0,
@@ -136,6 +140,7 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         self.advertised_ip()?;
         self.rtp_ports()?;
+        self.trusted_proxies()?;
         self.log_filter()?;
         Ok(())
     }
@@ -149,6 +154,12 @@ impl Config {
                 self.log
             )
         })
+    }
+
+    pub fn trusted_proxies(&self) -> Result<admin::Proxies> {
+        self.trusted_proxies.parse().context(
+            "trusted_proxies: FIX: write addresses or networks with commas, such as 127.0.0.1,10.0.0.0/8; empty trusts nobody",
+        )
     }
 
     pub fn database_address(&self) -> String {

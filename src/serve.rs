@@ -65,7 +65,8 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
     } else {
         config.public_url()
     };
-    let admin_config = admin::Config::new(&config.data, &url, &config.realm);
+    let mut admin_config = admin::Config::new(&config.data, &url, &config.realm);
+    admin_config.trusted_proxies = config.trusted_proxies()?;
     let state = admin::AdminState::new(
         store.clone(),
         platform.clone(),

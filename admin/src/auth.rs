@@ -3,6 +3,7 @@
 
 use crate::AdminState;
 use crate::doors::{Door, Doors, covers, role_may};
+use crate::once::once;
 use crate::problem::{Answer, Code, Problem};
 use crate::secret::{TokenKind, fingerprint};
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -14,6 +15,7 @@ use axum_extra::extract::CookieJar;
 use model::{TenantId, UserId};
 use std::sync::Arc;
 use store::{Actor, Platform, Scope, SessionId};
+use uuid::Uuid;
 
 pub const COOKIE: &str = "huying_session";
 
@@ -51,6 +53,18 @@ impl Caller {
             _ => None,
         }
     }
+    /// What the caller came with.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+    /// The session or the API key it came with.
+    pub fn credential(&self) -> Uuid {
+        match self.scope.actor() {
+            Actor::User { session, .. } => session.0,
+            Actor::ApiKey(key) => key.0,
+            Actor::Engine | Actor::Setup => Uuid::nil(),
+        }
+    }
     /// For the log of who hung up and the like.
     pub fn name(&self) -> String {
         match self.scope.actor() {
@@ -77,8 +91,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             .extensions
             .get::<Caller>()
             .cloned()
-            .ok_or_else(|| Problem::new(Code::Unauthenticated))
+            .ok_or_else(unauthenticated)
     }
+}
+
+fn unauthenticated() -> Problem {
+    Problem::new(Code::Unauthenticated)
+        .fix("sign in, or send Authorization: Bearer with a session's token or an API key")
 }
 
 /// Layer of every route below `/api`.
@@ -101,8 +120,12 @@ pub async fn guard(
     };
     match admit(&state, request.method(), request.headers(), permission).await {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            if request.method() != Method::POST {
+                return next.run(request).await;
+            }
+            let most = state.config.most(request.headers());
+            once(&state, &caller, request, next, most).await
         }
         Err(problem) => problem.into_response(),
     }
@@ -144,14 +167,12 @@ fn presented(headers: &HeaderMap) -> Answer<Presented> {
             .and_then(|text| text.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim().to_owned());
-        return token
-            .map(Presented::Bearer)
-            .ok_or_else(|| Problem::new(Code::Unauthenticated));
+        return token.map(Presented::Bearer).ok_or_else(unauthenticated);
     }
     CookieJar::from_headers(headers)
         .get(COOKIE)
         .map(|cookie| Presented::Cookie(cookie.value().to_owned()))
-        .ok_or_else(|| Problem::new(Code::Unauthenticated))
+        .ok_or_else(unauthenticated)
 }
 
 async fn prove(state: &AdminState, token: &str) -> Answer<Caller> {
@@ -167,7 +188,7 @@ async fn prove(state: &AdminState, token: &str) -> Answer<Caller> {
         }
         _ => None,
     };
-    let credential = found.ok_or_else(|| Problem::new(Code::Unauthenticated))?;
+    let credential = found.ok_or_else(unauthenticated)?;
     if credential.tenant_banned {
         return Err(Problem::new(Code::Banned));
     }

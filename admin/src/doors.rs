@@ -36,6 +36,7 @@ const PERMISSIONS: &[(&str, Least)] = &[
     ("users:write", Least::Admin),
     ("keys:read", Least::Admin),
     ("keys:write", Least::Admin),
+    ("audit:read", Least::Admin),
     ("events:read", Least::Supervisor),
     ("platform:read", Least::Platform),
     ("platform:write", Least::Platform),

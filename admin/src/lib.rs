@@ -2,8 +2,9 @@
 //! made from the code.
 //!
 //! Map: `problem` (refusals) · `extract` (bodies, paths, queries) · `secret` (tokens, passwords) · `throttle` (wrong
-//! passwords) · `doors` (what each route asks of its caller, declared once) · `auth` (who asks) · `page`, `wire` (shared
-//! forms) · `upload` (files that come in) · `ranges` (our files as downloads) · `sheet` (spreadsheets of strangers) · `resources` (the routes) · `openapi`
+//! passwords) · `doors` (what each route asks of its caller, declared once) · `auth` (who asks) · `page` (lists) · `etag` (versions) · `once`
+//! (Idempotency-Key) · `ring` (the latest events) · `proxies` (who asks through
+//! them) · `server` (connections) · `tongue` (languages) · `wire` (shared forms) · `upload` (files that come in) · `ranges` (our files as downloads) · `sheet` (spreadsheets of strangers) · `resources` (the routes) · `openapi`
 //! (the document, the router, the layers around it).
 //!
 //! A request: `problem::render` → body limit → router → `auth::guard` (route's door, credential, permission) → handler →
@@ -12,21 +13,30 @@
 //! Invariant: no SQL, no SIP, no audio is handled here beyond asking those who do.
 
 mod auth;
+mod describe;
 mod doors;
+mod etag;
 mod extract;
+mod once;
 mod openapi;
 mod page;
 mod problem;
+mod proxies;
 mod ranges;
 mod resources;
+mod ring;
 mod secret;
+mod server;
 mod sheet;
 mod throttle;
+mod tongue;
 mod upload;
 mod wire;
 
 pub use openapi::{document, router, undeclared_routes};
+pub use proxies::{NoNetwork, Proxies};
 pub use resources::setup::setup_link;
+pub use server::serve;
 
 use model::Wall;
 use std::path::PathBuf;
@@ -54,6 +64,8 @@ pub struct Config {
     pub import_rows: usize,
     /// How long a sign-in lasts.
     pub session: Duration,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Proxies,
 }
 
 impl Config {
@@ -67,6 +79,21 @@ impl Config {
             upload_limit: 20 * 1024 * 1024,
             import_rows: 200_000,
             session: Duration::from_secs(12 * 3600),
+            trusted_proxies: Proxies::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Largest body of a request of this kind.
+    fn most(&self, headers: &axum::http::HeaderMap) -> usize {
+        let form = headers
+            .get(axum::http::header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+        if form {
+            self.upload_limit + openapi::FORM
+        } else {
+            self.body_limit
         }
     }
 }
@@ -81,11 +108,15 @@ pub struct AdminState {
     pub config: Arc<Config>,
     clock: Arc<dyn Fn() -> Wall + Send + Sync>,
     throttle: Arc<throttle::Throttle>,
+    /// Names this process in what it leaves in the database.
+    run: uuid::Uuid,
+    ring: Arc<ring::Ring>,
     /// Cancelled when the server stops: streams end then.
     closing: CancellationToken,
 }
 
 impl AdminState {
+    /// Inside a runtime: events are kept from here on.
     pub fn new(
         store: Store,
         platform: Platform,
@@ -94,6 +125,9 @@ impl AdminState {
         clock: impl Fn() -> Wall + Send + Sync + 'static,
         closing: CancellationToken,
     ) -> AdminState {
+        let run: uuid::Uuid = store::fresh();
+        let ring = Arc::new(ring::Ring::new(run));
+        tokio::spawn(ring.clone().fill(engine.events()));
         AdminState {
             store,
             platform,
@@ -101,32 +135,12 @@ impl AdminState {
             config: Arc::new(config),
             clock: Arc::new(clock),
             throttle: Arc::default(),
+            run,
+            ring,
             closing,
         }
     }
     pub fn now(&self) -> Wall {
         (self.clock)()
-    }
-}
-
-/// Serves until `closing` is cancelled (the same token the state was given), then lets requests finish for a few seconds.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    router: axum::Router,
-    closing: CancellationToken,
-) -> std::io::Result<()> {
-    let stop = closing.clone();
-    let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
-    let server = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { stop.cancelled().await });
-    let patience = async move {
-        closing.cancelled().await;
-        tokio::time::timeout(Duration::from_secs(5), std::future::pending::<()>())
-            .await
-            .ok();
-    };
-    tokio::select! {
-        served = server => served,
-        () = patience => Ok(()),
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::AdminState;
 use crate::auth;
+use crate::describe;
 use crate::doors::{self, Doors};
+use crate::etag;
 use crate::problem::{self, Code, Problem, ProblemDocument};
 use crate::resources::*;
 use axum::Router;
@@ -13,7 +15,6 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, ContentBuilder, Ref, ResponseBuilder};
 use utoipa::openapi::{ContactBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr};
@@ -25,7 +26,7 @@ use utoipa_swagger_ui::SwaggerUi;
 const SPEC: &str = "/api/v1/openapi.json";
 
 /// Room for a form's fields and boundaries beside the file.
-const FORM: usize = 64 * 1024;
+pub const FORM: usize = 64 * 1024;
 
 fn described(upload_limit: usize) -> OpenApiRouter<AdminState> {
     let uploads = OpenApiRouter::new()
@@ -77,8 +78,14 @@ fn described(upload_limit: usize) -> OpenApiRouter<AdminState> {
         .routes(routes!(campaigns::start))
         .routes(routes!(campaigns::pause))
         .routes(routes!(campaigns::progress))
+        .routes(routes!(grading::campaign))
+        .routes(routes!(grading::list, grading::create))
+        .routes(routes!(decisions::list))
+        .routes(routes!(audit::list))
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
+        .routes(routes!(timeline::get))
+        .routes(routes!(grading::call))
         .routes(routes!(calls::recording))
         .routes(routes!(calls::live))
         .routes(routes!(calls::hang_up))
@@ -130,8 +137,11 @@ fn base() -> OpenApi {
         .title("Huying")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Lists take `limit` and `cursor` and answer `{data, next_cursor}`. Refusals are problem documents with a \
-             stable `code`. Money is in the currency's smallest unit. Moments are RFC 3339.",
+            "Lists take filters, `sort`, `limit` and `cursor` and answer `{data, next_cursor}`. Refusals are problem documents \
+             (RFC 9457) with a stable `code`, pointers to what is wrong and the `request_id`, in English or Chinese by \
+             `Accept-Language`. `Idempotency-Key` on a POST: it is done once, however often it is sent. `ETag` on what may \
+             be changed; `If-Match` refuses a change made from another version. Money is in the currency's smallest unit. \
+             Moments are RFC 3339.",
         ))
         .contact(Some(ContactBuilder::new().name(Some("Huying")).build()))
         .build();
@@ -144,40 +154,8 @@ fn base() -> OpenApi {
 /// The OpenAPI document, as it is served and checked in.
 pub fn document() -> OpenApi {
     let (_, mut document) = described(0).split_for_parts();
-    finish(&mut document);
+    describe::finish(&mut document);
     document
-}
-
-/// Each operation may answer with a problem, and is named after its method and path.
-fn finish(document: &mut OpenApi) {
-    for (path, item) in &mut document.paths.paths {
-        let name = path
-            .trim_start_matches("/api/v1")
-            .replace(['{', '}'], "")
-            .replace(['/', '-'], "_");
-        for (method, operation) in operations(item) {
-            operation.operation_id = Some(format!("{method}{name}"));
-            operation
-                .responses
-                .responses
-                .entry("default".to_owned())
-                .or_insert_with(|| RefOr::Ref(Ref::from_response_name("Problem")));
-        }
-    }
-}
-
-fn operations(
-    item: &mut PathItem,
-) -> impl Iterator<Item = (&'static str, &mut utoipa::openapi::path::Operation)> {
-    [
-        ("get", &mut item.get),
-        ("post", &mut item.post),
-        ("put", &mut item.put),
-        ("patch", &mut item.patch),
-        ("delete", &mut item.delete),
-    ]
-    .into_iter()
-    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// Routes that declare no door; there must be none.
@@ -188,7 +166,7 @@ pub fn undeclared_routes() -> Vec<String> {
 /// Everything the API serves.
 pub fn router(state: AdminState) -> Router {
     let (routes, mut document) = described(state.config.upload_limit).split_for_parts();
-    finish(&mut document);
+    describe::finish(&mut document);
     let doors = Arc::new(Doors::of(&document));
     let api = routes
         .route_layer(from_fn_with_state((state.clone(), doors), auth::guard))
@@ -200,6 +178,7 @@ pub fn router(state: AdminState) -> Router {
         .fallback(nowhere)
         .layer(DefaultBodyLimit::max(state.config.body_limit))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(etag::unchanged))
         .layer(from_fn(hardened))
         .layer(from_fn(problem::render))
 }

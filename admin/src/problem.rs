@@ -2,16 +2,18 @@
 //! maps a code to a status and to words. The request id and the language are added on the way out (`render`), so that a
 //! handler needs neither.
 
+use crate::once::REPLAYED;
+use crate::tongue::{Tongue, put};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 macro_rules! codes {
-    ($($name:ident $status:literal $code:literal $english:literal $chinese:literal),+ $(,)?) => {
+    ($($name:ident $status:literal $code:literal $english:literal $simplified:literal $traditional:literal),+ $(,)?) => {
         /// Why a request was refused. The wire name is stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $($name),+ }
@@ -24,10 +26,14 @@ macro_rules! codes {
             pub fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $code),+ }
             }
+            fn from_code(code: &str) -> Option<Code> {
+                match code { $($code => Some(Code::$name),)+ _ => None }
+            }
             fn title(self, language: Tongue) -> &'static str {
                 match (self, language) {
                     $((Code::$name, Tongue::English) => $english,
-                      (Code::$name, Tongue::Chinese) => $chinese),+
+                      (Code::$name, Tongue::Simplified) => $simplified,
+                      (Code::$name, Tongue::Traditional) => $traditional),+
                 }
             }
         }
@@ -35,49 +41,47 @@ macro_rules! codes {
 }
 
 codes! {
-    MalformedJson 400 "malformed_json" "The body is not JSON" "请求体不是有效的 JSON",
-    MalformedRequest 400 "malformed_request" "The request cannot be read" "无法读取请求",
-    InvalidPath 400 "invalid_path" "The path holds an id that is none" "路径中的编号无效",
-    InvalidQuery 400 "invalid_query" "A query parameter is not understood" "查询参数无效",
-    InvalidCursor 400 "invalid_cursor" "The cursor is not one of ours" "分页游标无效",
-    Unauthenticated 401 "unauthenticated" "Sign in first" "请先登录",
-    WrongCredentials 401 "wrong_credentials" "Account or password is wrong" "账号或密码错误",
-    Forbidden 403 "forbidden" "Your role or key does not allow this" "没有权限",
-    CrossSite 403 "cross_site" "The request comes from another site" "拒绝跨站请求",
-    Banned 403 "tenant_banned" "The enterprise is banned" "企业已被禁止",
-    NotFound 404 "not_found" "There is no such thing" "不存在",
-    NoSuchRoute 404 "no_such_route" "There is no such address" "没有这个地址",
-    MethodNotAllowed 405 "method_not_allowed" "The address does not take this method" "不支持此方法",
-    Balance 402 "balance_too_low" "The balance does not cover it" "余额不足",
-    Conflict 409 "conflict" "It clashes with what is there" "与现有数据冲突",
-    AlreadyExists 409 "already_exists" "It exists already" "已存在",
-    InUse 409 "in_use" "It is in use" "正在使用中",
-    WrongState 409 "wrong_state" "Its state does not allow this" "当前状态不允许此操作",
-    TemplateIncomplete 409 "template_incomplete" "The template cannot be dialled yet" "模板尚不可拨打",
-    NotApproved 409 "number_not_approved" "The caller number is not approved" "主叫号码未通过审核",
-    SetupClosed 410 "setup_closed" "Set-up is over, or its link has expired" "初始化已完成或链接已过期",
-    PreconditionFailed 412 "precondition_failed" "It changed since it was read" "数据已被修改,请刷新后重试",
-    TooLarge 413 "too_large" "The body is too large" "请求体过大",
-    UnsupportedMediaType 415 "unsupported_media_type" "The body is of another kind than expected" "不支持的内容类型",
-    RangeNotSatisfiable 416 "range_not_satisfiable" "The file has no such range" "请求的范围无效",
-    Invalid 422 "invalid" "Some fields are not right" "部分字段无效",
-    UnreadableSheet 422 "unreadable_sheet" "The spreadsheet cannot be read" "无法读取表格文件",
-    UnreadableAudio 422 "unreadable_audio" "The audio cannot be read" "无法读取音频文件",
-    TooManyAttempts 429 "too_many_attempts" "Too many attempts; wait a little" "尝试次数过多,请稍后再试",
-    Internal 500 "internal" "Something went wrong on our side" "服务器内部错误",
-    Unavailable 503 "unavailable" "Not available at the moment" "服务暂不可用",
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tongue {
-    English,
-    Chinese,
+    MalformedJson 400 "malformed_json" "The body is not JSON" "请求体不是有效的 JSON" "請求內容不是有效的 JSON",
+    MalformedRequest 400 "malformed_request" "The request cannot be read" "无法读取请求" "無法讀取請求",
+    InvalidPath 400 "invalid_path" "The path holds an id that is none" "路径中的编号无效" "路徑中的編號無效",
+    InvalidQuery 400 "invalid_query" "A query parameter is not understood" "查询参数无效" "查詢參數無效",
+    InvalidCursor 400 "invalid_cursor" "The cursor is not one of ours" "分页游标无效" "分頁游標無效",
+    InvalidHeader 400 "invalid_header" "A header is not understood" "请求头无效" "請求標頭無效",
+    Unauthenticated 401 "unauthenticated" "Sign in first" "请先登录" "請先登入",
+    WrongCredentials 401 "wrong_credentials" "Account or password is wrong" "账号或密码错误" "帳號或密碼錯誤",
+    Forbidden 403 "forbidden" "Your role or key does not allow this" "没有权限" "沒有權限",
+    CrossSite 403 "cross_site" "The request comes from another site" "拒绝跨站请求" "拒絕跨站請求",
+    Banned 403 "tenant_banned" "The enterprise is banned" "企业已被禁止" "企業已被禁用",
+    NotFound 404 "not_found" "There is no such thing" "不存在" "不存在",
+    NoSuchRoute 404 "no_such_route" "There is no such address" "没有这个地址" "沒有這個位址",
+    MethodNotAllowed 405 "method_not_allowed" "The address does not take this method" "不支持此方法" "不支援此方法",
+    Balance 402 "balance_too_low" "The balance does not cover it" "余额不足" "餘額不足",
+    Conflict 409 "conflict" "It clashes with what is there" "与现有数据冲突" "與現有資料衝突",
+    AlreadyExists 409 "already_exists" "It exists already" "已存在" "已存在",
+    InUse 409 "in_use" "It is in use" "正在使用中" "正在使用中",
+    WrongState 409 "wrong_state" "Its state does not allow this" "当前状态不允许此操作" "目前狀態不允許此操作",
+    TemplateIncomplete 409 "template_incomplete" "The template cannot be dialled yet" "模板尚不可拨打" "範本尚不可撥打",
+    NotApproved 409 "number_not_approved" "The caller number is not approved" "主叫号码未通过审核" "主叫號碼未通過審核",
+    RequestInFlight 409 "request_in_flight" "The same request is being worked on" "相同的请求正在处理" "相同的請求正在處理",
+    OutcomeUnknown 409 "outcome_unknown" "The server stopped while it worked on this request" "处理此请求时服务曾中断,结果未知" "處理此請求時服務曾中斷,結果未知",
+    SetupClosed 410 "setup_closed" "Set-up is over, or its link has expired" "初始化已完成或链接已过期" "初始化已完成或連結已過期",
+    PreconditionFailed 412 "precondition_failed" "It changed since it was read" "数据已被修改,请刷新后重试" "資料已被修改,請重新整理後重試",
+    TooLarge 413 "too_large" "The body is too large" "请求体过大" "請求內容過大",
+    UnsupportedMediaType 415 "unsupported_media_type" "The body is of another kind than expected" "不支持的内容类型" "不支援的內容類型",
+    RangeNotSatisfiable 416 "range_not_satisfiable" "The file has no such range" "请求的范围无效" "請求的範圍無效",
+    Invalid 422 "invalid" "Some fields are not right" "部分字段无效" "部分欄位無效",
+    UnreadableSheet 422 "unreadable_sheet" "The spreadsheet cannot be read" "无法读取表格文件" "無法讀取表格檔案",
+    UnreadableAudio 422 "unreadable_audio" "The audio cannot be read" "无法读取音频文件" "無法讀取音訊檔案",
+    KeyReused 422 "idempotency_key_reused" "The Idempotency-Key belongs to another request" "该 Idempotency-Key 已用于其他请求" "該 Idempotency-Key 已用於其他請求",
+    TooManyAttempts 429 "too_many_attempts" "Too many attempts; wait a little" "尝试次数过多,请稍后再试" "嘗試次數過多,請稍後再試",
+    Internal 500 "internal" "Something went wrong on our side" "服务器内部错误" "伺服器內部錯誤",
+    Unavailable 503 "unavailable" "Not available at the moment" "服务暂不可用" "服務暫不可用",
 }
 
 /// One field that is not right.
-#[derive(Clone, Debug, Serialize, ToSchema, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema, PartialEq, Eq)]
 pub struct FieldError {
-    /// JSON pointer into the body (`/phone`), or `?name` for a query parameter.
+    /// JSON pointer into the body (`/phone`), `?name` for a query parameter, or the name of a header.
     pub pointer: String,
     /// Stable: `required`, `too_long`, `unknown_field`, `not_a_number` …
     pub code: String,
@@ -93,6 +97,27 @@ pub struct Problem {
     errors: Vec<FieldError>,
     fix: Option<String>,
     retry_after: Option<u32>,
+}
+
+/// A refusal as it is kept, in no language yet.
+#[derive(Serialize, Deserialize)]
+pub struct Kept {
+    code: String,
+    detail: Option<String>,
+    errors: Vec<FieldError>,
+    fix: Option<String>,
+}
+
+impl Kept {
+    pub fn again(self) -> Option<Problem> {
+        Some(Problem {
+            code: Code::from_code(&self.code)?,
+            detail: self.detail,
+            errors: self.errors,
+            fix: self.fix,
+            retry_after: None,
+        })
+    }
 }
 
 /// The document as it is sent (RFC 9457).
@@ -158,6 +183,15 @@ impl Problem {
     pub fn invalid(pointer: &str, code: &str, detail: impl Into<String>) -> Problem {
         Problem::new(Code::Invalid).field(pointer, code, detail)
     }
+    /// To say it again later.
+    pub fn keep(&self) -> Kept {
+        Kept {
+            code: self.code.as_str().to_owned(),
+            detail: self.detail.clone(),
+            errors: self.errors.clone(),
+            fix: self.fix.clone(),
+        }
+    }
     /// The cause goes to the log, never to the client.
     pub fn internal(cause: impl std::fmt::Display) -> Problem {
         tracing::error!(%cause, "request failed");
@@ -170,9 +204,16 @@ impl Problem {
             title: self.code.title(language).to_owned(),
             status: self.code.status().as_u16(),
             code: self.code.as_str().to_owned(),
-            detail: self.detail,
-            errors: self.errors,
-            fix: self.fix,
+            detail: self.detail.map(|text| put(text, language)),
+            errors: self
+                .errors
+                .into_iter()
+                .map(|error| FieldError {
+                    detail: error.detail.map(|text| put(text, language)),
+                    ..error
+                })
+                .collect(),
+            fix: self.fix.map(|text| put(text, language)),
             request_id,
         }
     }
@@ -192,10 +233,7 @@ impl Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(
             header::CONTENT_LANGUAGE,
-            HeaderValue::from_static(match language {
-                Tongue::English => "en",
-                Tongue::Chinese => "zh-Hans",
-            }),
+            HeaderValue::from_static(language.tag()),
         );
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -233,7 +271,11 @@ impl From<store::StoreError> for Problem {
                 Problem::new(Code::WrongState).detail(format!("not possible while {state}"))
             }
             E::Reference => Problem::new(Code::InUse).detail("something still refers to it"),
-            E::Invalid { field: "cursor" } => Problem::new(Code::InvalidCursor),
+            E::Invalid { field: "cursor" } => Problem::new(Code::InvalidCursor).field(
+                "?cursor",
+                "invalid_cursor",
+                "take next_cursor from an answer to the same sort and filters",
+            ),
             E::Invalid { field } => {
                 Problem::invalid(&format!("/{field}"), "invalid", "is not acceptable")
             }
@@ -310,7 +352,7 @@ pub async fn render(request: Request, next: Next) -> Response {
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         })
         .map_or_else(crate::secret::request_id, str::to_owned);
-    let language = tongue(request.headers().get(header::ACCEPT_LANGUAGE));
+    let language = Tongue::asked(request.headers().get(header::ACCEPT_LANGUAGE));
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
@@ -318,7 +360,12 @@ pub async fn render(request: Request, next: Next) -> Response {
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = problem.or_else(|| bare(&method, &response)) {
         let mut rendered = problem.into_response_with(language, Some(id.clone()));
-        for name in [header::ALLOW, header::CONTENT_RANGE, header::SET_COOKIE] {
+        for name in [
+            header::ALLOW,
+            header::CONTENT_RANGE,
+            header::SET_COOKIE,
+            REPLAYED,
+        ] {
             if let Some(value) = response.headers().get(&name) {
                 rendered.headers_mut().insert(name, value.clone());
             }
@@ -352,28 +399,6 @@ fn bare(method: &Method, response: &Response) -> Option<Problem> {
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
         _ => Code::Internal,
     }))
-}
-
-/// The first language of ours the client names; weights beyond the order are not looked at.
-fn tongue(header: Option<&HeaderValue>) -> Tongue {
-    let text = header
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    for part in text.split(',') {
-        let tag = part
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        if tag.starts_with("zh") {
-            return Tongue::Chinese;
-        }
-        if tag.starts_with("en") {
-            return Tongue::English;
-        }
-    }
-    Tongue::English
 }
 
 pub type Answer<T> = Result<T, Problem>;

@@ -93,7 +93,7 @@ impl Code {
             Code::NoTerminatingNode => [
                 "此模板缺少结束流程",
                 "把结束语流程的“是否终止流程”设为“是”",
-                "此模板缺少结束流程 (no node terminates the call)",
+                "no node terminates the call",
                 "set \"terminate\" on the closing node",
             ],
             Code::NoNodes => [
@@ -203,8 +203,13 @@ impl Findings {
 impl Template {
     /// Everything wrong with it; a template with a [`Severity::Error`] cannot be compiled, so it cannot be dialled with.
     pub fn check(&self) -> Vec<Finding> {
+        self.check_in(self.language)
+    }
+
+    /// The same, told in another language than the template's own.
+    pub fn check_in(&self, language: Language) -> Vec<Finding> {
         let mut found = Findings {
-            language: self.language,
+            language,
             all: Vec::new(),
         };
         if self.version > VERSION {

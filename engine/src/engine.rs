@@ -12,8 +12,8 @@ use speech::{Source, Speech, SpeechEvent};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::recovery::Recovered;
@@ -131,8 +131,7 @@ impl Engine {
             })?;
 
         let (handle, questions, events) = Handle::new(EVENTS);
-        let sequence = Arc::new(AtomicU64::new(0));
-        let publish = publisher(events, sequence);
+        let publish = publisher(events);
 
         let (speech, speech_name) = match hearing {
             Hearing::Recogniser {
@@ -284,12 +283,13 @@ async fn recover(
     Ok(journal)
 }
 
-fn publisher(
-    events: broadcast::Sender<Arc<Notice>>,
-    sequence: Arc<AtomicU64>,
-) -> Arc<dyn Fn(switch::Notice) + Send + Sync> {
+fn publisher(events: broadcast::Sender<Arc<Notice>>) -> Arc<dyn Fn(switch::Notice) + Send + Sync> {
+    let published = Mutex::new(0);
     Arc::new(move |notice| {
-        let seq = sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        // Numbered and sent under one lock: readers tell a gap by the numbers.
+        let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
+        *published += 1;
+        let seq = *published;
         let switch::Notice {
             tenant,
             kind,

@@ -82,6 +82,11 @@ impl Wall {
         chrono::DateTime::from_timestamp_millis(self.0).unwrap_or_default()
     }
     /// RFC 3339 with milliseconds, `2026-11-21T02:50:00.000Z`.
+    /// `2026-11-21T10:50:00+08:00`.
+    pub fn parse_rfc3339(text: &str) -> Option<Wall> {
+        let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Wall(time.timestamp_millis()))
+    }
     pub fn rfc3339(self) -> String {
         self.utc()
             .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)

@@ -1,12 +1,14 @@
 //! Keys for programs. The key is shown once and kept as its SHA-256.
 
-use crate::cursor::{after, by_id};
+use crate::audit::deed;
 use crate::db::{Json, Row, sql};
 use crate::error::StoreError;
 use crate::ids::{ApiKeyId, fresh};
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::Scope;
 use crate::store::{Page, Store};
 use model::{UserId, Wall};
+use serde_json::json;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
@@ -47,6 +49,18 @@ fn read(row: &Row) -> Result<ApiKey, StoreError> {
     })
 }
 
+pub static API_KEYS: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "created_at", Kind::Moment).sorted_by_id(),
+        Field::new("name", "name", Kind::Text).sorted(),
+        Field::new("created_by", "created_by", Kind::Id),
+        Field::new("revoked", "revoked_at IS NOT NULL", Kind::Flag),
+    ],
+    order: "created_at",
+    id: "id",
+    search: &[Search::Text("name"), Search::Text("prefix")],
+};
+
 impl Store {
     pub async fn create_api_key(
         &self,
@@ -69,26 +83,18 @@ impl Store {
             .bind(new.expires_at)
             .run(&mut tx)
             .await?;
+        deed("api_key.created", id.0)
+            .after(json!({ "name": new.name, "prefix": new.prefix, "scopes": new.scopes }))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
 
     /// Revoked ones stay listed.
-    pub async fn api_keys(
-        &self,
-        scope: &Scope,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<Page<ApiKey>, StoreError> {
-        let rows =
-            sql("SELECT * FROM api_keys WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
-                .bind(scope.tenant())
-                .bind(after(cursor)?)
-                .bind(limit + 1)
-                .all(&self.db)
-                .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |key| by_id(key.id.0)))
+    pub async fn api_keys(&self, scope: &Scope, asked: &Asked) -> Result<Page<ApiKey>, StoreError> {
+        let list = sql("SELECT * FROM api_keys WHERE tenant_id = $1").bind(scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
     pub async fn api_key(&self, scope: &Scope, id: ApiKeyId) -> Result<ApiKey, StoreError> {
@@ -113,6 +119,9 @@ impl Store {
             .bind(id)
             .bind(now)
             .run_one(&mut tx)
+            .await?;
+        deed("api_key.revoked", id.0)
+            .note(&mut tx, scope, now)
             .await?;
         tx.commit().await
     }

@@ -1,12 +1,14 @@
 //! Numbers a tenant may show to callees, once the platform has approved them.
 
-use crate::cursor::{after, by_id};
+use crate::audit::deed;
 use crate::db::{Row, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::{Platform, Scope};
 use crate::store::{Page, Store};
 use model::{CallerNumberId, E164, TenantId, Wall};
+use serde_json::json;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {
@@ -57,6 +59,21 @@ fn read(row: &Row) -> Result<CallerNumber, StoreError> {
     })
 }
 
+pub static CALLER_NUMBERS: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "created_at", Kind::Moment).sorted_by_id(),
+        Field::new("number", "number", Kind::Text).sorted(),
+        Field::new(
+            "state",
+            "state",
+            Kind::Word(&["pending", "approved", "rejected"]),
+        ),
+    ],
+    order: "created_at",
+    id: "id",
+    search: &[Search::Number("number")],
+};
+
 impl Store {
     /// Pending until the platform decides.
     pub async fn add_caller_number(
@@ -74,6 +91,10 @@ impl Store {
             .bind(now)
             .run(&mut tx)
             .await?;
+        deed("caller_number.created", id.0)
+            .after(json!({ "number": number.as_str() }))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -81,19 +102,10 @@ impl Store {
     pub async fn caller_numbers(
         &self,
         scope: &Scope,
-        cursor: Option<&str>,
-        limit: u32,
+        asked: &Asked,
     ) -> Result<Page<CallerNumber>, StoreError> {
-        let rows = sql(
-            "SELECT * FROM caller_numbers WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-        )
-        .bind(scope.tenant())
-        .bind(after(cursor)?)
-        .bind(limit + 1)
-        .all(&self.db)
-        .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |number| by_id(number.id.0)))
+        let list = sql("SELECT * FROM caller_numbers WHERE tenant_id = $1").bind(scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
     /// All of them, for the directory.
@@ -123,8 +135,18 @@ impl Store {
         &self,
         scope: &Scope,
         id: CallerNumberId,
+        now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let row = sql("SELECT number FROM caller_numbers WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(id)
+            .one(&mut tx)
+            .await?;
+        deed("caller_number.deleted", id.0)
+            .before(json!({ "number": row.get::<String>("number")? }))
+            .note(&mut tx, scope, now)
+            .await?;
         sql("DELETE FROM caller_numbers WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
             .bind(id)
@@ -133,23 +155,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// Numbers of every tenant in one state, oldest first: the platform's work list.
+    /// Numbers of every tenant, oldest first: the platform's work list.
     pub async fn caller_numbers_to_decide(
         &self,
         _: &Platform,
-        approval: Approval,
-        cursor: Option<&str>,
-        limit: u32,
+        asked: &Asked,
     ) -> Result<Page<CallerNumber>, StoreError> {
-        let rows =
-            sql("SELECT * FROM caller_numbers WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3")
-                .bind(approval.as_str())
-                .bind(after(cursor)?)
-                .bind(limit + 1)
-                .all(&self.db)
-                .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |number| by_id(number.id.0)))
+        let list = sql("SELECT * FROM caller_numbers WHERE TRUE");
+        asked.page(list, &self.db, read).await
     }
 
     /// The platform's word. It may be taken back.
@@ -172,6 +185,10 @@ impl Store {
             .bind(now)
             .bind(note)
             .run_one(&mut tx)
+            .await?;
+        deed("caller_number.decided", id.0)
+            .after(json!({ "state": approval.as_str(), "note": note }))
+            .note(&mut tx, &platform.tenant(tenant), now)
             .await?;
         tx.commit().await
     }

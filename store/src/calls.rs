@@ -1,12 +1,13 @@
 //! Call records: a list by time with filters, and one call with everything that is known of it.
 
-use crate::attempts::{self, AttemptRow};
+use crate::attempts::{self, AttemptRow, DecisionRow};
 use crate::db::{Row, Statement, sql};
 use crate::error::StoreError;
-use crate::ledger::{PostingFilter, PostingRow};
+use crate::ledger::PostingRow;
+use crate::list::{Asked, Field, GRADES, Kind, Listing, Search};
 use crate::scope::Scope;
-use crate::store::{MAX_PAGE, Page, Store};
-use crate::{code, cursor, finish};
+use crate::store::{Page, Store};
+use crate::{code, finish};
 use bots::{Counters, GradeRecord, TurnRecord};
 use model::*;
 use serde_json::{Value, json};
@@ -32,6 +33,9 @@ pub struct CallPage {
     pub grades: Vec<GradedAt>,
     pub events: Vec<EventRow>,
     pub attempt: Option<AttemptRow>,
+    /// What the gate said of it.
+    pub decisions: Vec<DecisionRow>,
+    /// Oldest first.
     pub postings: Vec<PostingRow>,
 }
 
@@ -50,30 +54,31 @@ pub struct EventRow {
     pub data: Value,
 }
 
-/// Every part that is set must hold; of a list, any.
-#[derive(Clone, Debug, Default)]
-pub struct CallFilter {
-    pub from: Option<Wall>,
-    /// Not included.
-    pub to: Option<Wall>,
-    pub directions: Vec<Direction>,
-    pub campaign: Option<CampaignId>,
-    pub lead: Option<LeadId>,
-    pub extension: Option<ExtensionId>,
-    pub trunk: Option<TrunkId>,
-    pub grades: Vec<Grade>,
-    /// Connected or not.
-    pub answered: Option<bool>,
-    pub caller: Option<String>,
-    pub callee: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CallOrder {
-    #[default]
-    NewestFirst,
-    OldestFirst,
-}
+pub static CALLS: Listing = Listing {
+    fields: &[
+        Field::new("started_at", "c.started_at", Kind::Moment).sorted(),
+        Field::new("grade", "c.grade", GRADES),
+        Field::new(
+            "direction",
+            "c.direction",
+            Kind::Word(&["robot", "internal", "outbound", "inbound"]),
+        ),
+        Field::new("campaign_id", "c.campaign_id", Kind::Id),
+        Field::new("lead_id", "c.lead_id", Kind::Id),
+        Field::new("extension_id", "c.extension_id", Kind::Id),
+        Field::new("trunk_id", "c.trunk_id", Kind::Id),
+        Field::new("answered", "c.answered_at IS NOT NULL", Kind::Flag),
+        Field::new("caller", "c.caller", Kind::Part),
+        Field::new("callee", "c.callee", Kind::Part),
+    ],
+    order: "-started_at",
+    id: "c.id",
+    search: &[
+        Search::Number("c.caller"),
+        Search::Number("c.callee"),
+        Search::Text("l.name"),
+    ],
+};
 
 /// Figures over all calls a filter finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,51 +93,25 @@ const ROWS: &str = "SELECT c.*, l.name AS lead_name FROM calls AS c \
     LEFT JOIN leads AS l ON l.tenant_id = c.tenant_id AND l.id = c.lead_id WHERE c.tenant_id = $1";
 
 impl Store {
-    pub async fn calls(
-        &self,
-        scope: &Scope,
-        filter: &CallFilter,
-        order: CallOrder,
-        limit: u32,
-        cursor: Option<&str>,
-    ) -> Result<Page<CallRow>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let mut list = filtered(sql(ROWS).bind(scope.tenant()), filter);
-        if let Some(cursor) = cursor {
-            let (at, id) = cursor::moment(cursor)?;
-            list = match order {
-                CallOrder::NewestFirst => list
-                    .and("AND (c.started_at < ?", at)
-                    .and("OR (c.started_at = ?", at)
-                    .and("AND c.id < ?))", id),
-                CallOrder::OldestFirst => list
-                    .and("AND (c.started_at > ?", at)
-                    .and("OR (c.started_at = ?", at)
-                    .and("AND c.id > ?))", id),
-            };
-        }
-        list = match order {
-            CallOrder::NewestFirst => list.then("ORDER BY c.started_at DESC, c.id DESC"),
-            CallOrder::OldestFirst => list.then("ORDER BY c.started_at, c.id"),
-        };
-        let rows = list.and("LIMIT ?", limit + 1).all(&self.db).await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |row| {
-            cursor::of_moment(row.cdr.started_at, row.cdr.id.0)
-        }))
+    pub async fn calls(&self, scope: &Scope, asked: &Asked) -> Result<Page<CallRow>, StoreError> {
+        let list = sql(ROWS).bind(scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
+    /// Figures over all that the filters find, whatever the page.
     pub async fn call_totals(
         &self,
         scope: &Scope,
-        filter: &CallFilter,
+        asked: &Asked,
     ) -> Result<CallTotals, StoreError> {
         let totals = sql(
             "SELECT COUNT(*) AS calls, COUNT(c.answered_at) AS answered, \
              CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT) AS talk_ms, \
-             CAST(COALESCE(SUM(c.charge), 0) AS BIGINT) AS charge FROM calls AS c WHERE c.tenant_id = $1",
+             CAST(COALESCE(SUM(c.charge), 0) AS BIGINT) AS charge FROM calls AS c \
+             LEFT JOIN leads AS l ON l.tenant_id = c.tenant_id AND l.id = c.lead_id WHERE c.tenant_id = $1",
         );
-        let row = filtered(totals.bind(scope.tenant()), filter)
+        let row = asked
+            .filtered(totals.bind(scope.tenant()))
             .one(&self.db)
             .await?;
         Ok(CallTotals {
@@ -162,12 +141,7 @@ impl Store {
         let attempt = of_call(sql(
             "SELECT * FROM attempts WHERE tenant_id = $1 AND call_id = $2",
         ));
-        let of_this = PostingFilter {
-            call: Some(id),
-            ..PostingFilter::default()
-        };
-        let mut postings = self.postings(scope, &of_this, MAX_PAGE, None).await?.rows;
-        postings.reverse();
+        let postings = self.postings_of_call(scope, id).await?;
         Ok(CallPage {
             call: read(&row)?,
             turns: turns
@@ -194,6 +168,7 @@ impl Store {
                 .as_ref()
                 .map(attempts::read)
                 .transpose()?,
+            decisions: self.decisions_of_call(scope, id).await?,
             postings,
         })
     }
@@ -221,45 +196,6 @@ impl Store {
             .await?;
         tx.commit().await
     }
-}
-
-fn filtered(mut list: Statement, filter: &CallFilter) -> Statement {
-    if let Some(from) = filter.from {
-        list = list.and("AND c.started_at >= ?", from);
-    }
-    if let Some(to) = filter.to {
-        list = list.and("AND c.started_at < ?", to);
-    }
-    if !filter.directions.is_empty() {
-        list = list.among("AND c.direction", filter.directions.iter().map(code::of));
-    }
-    if let Some(campaign) = filter.campaign {
-        list = list.and("AND c.campaign_id = ?", campaign);
-    }
-    if let Some(lead) = filter.lead {
-        list = list.and("AND c.lead_id = ?", lead);
-    }
-    if let Some(extension) = filter.extension {
-        list = list.and("AND c.extension_id = ?", extension);
-    }
-    if let Some(trunk) = filter.trunk {
-        list = list.and("AND c.trunk_id = ?", trunk);
-    }
-    if !filter.grades.is_empty() {
-        list = list.among("AND c.grade", filter.grades.iter().copied());
-    }
-    match filter.answered {
-        Some(true) => list = list.then("AND c.answered_at IS NOT NULL"),
-        Some(false) => list = list.then("AND c.answered_at IS NULL"),
-        None => {}
-    }
-    if let Some(caller) = &filter.caller {
-        list = list.and_holds("AND", "c.caller", caller);
-    }
-    if let Some(callee) = &filter.callee {
-        list = list.and_holds("AND", "c.callee", callee);
-    }
-    list
 }
 
 fn read(row: &Row) -> Result<CallRow, StoreError> {
@@ -307,7 +243,7 @@ fn read(row: &Row) -> Result<CallRow, StoreError> {
     })
 }
 
-fn read_turn(row: &Row) -> Result<TurnRecord, StoreError> {
+pub(crate) fn read_turn(row: &Row) -> Result<TurnRecord, StoreError> {
     Ok(TurnRecord {
         index: row.get("position")?,
         speaker: code::read(row, "speaker")?,

@@ -1,12 +1,14 @@
 //! Campaigns: which leads a robot calls, with which template, from which number, over which trunk, when.
 
+use crate::audit::deed;
 use crate::db::{Json, Row, Tx, sql};
 use crate::error::StoreError;
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::{Platform, Scope};
-use crate::store::{MAX_PAGE, Page, Store};
+use crate::store::{Page, Store, made_from};
 use dialer::{Campaign, CampaignState};
 use model::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct CampaignRow {
@@ -41,6 +43,25 @@ pub struct PromptFile {
     pub duration_ms: u64,
 }
 
+pub static CAMPAIGNS: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "created_at", Kind::Moment).sorted_by_id(),
+        Field::new("updated_at", "updated_at", Kind::Moment).sorted(),
+        Field::new("name", "name", Kind::Text).sorted(),
+        Field::new(
+            "state",
+            "state",
+            Kind::Word(&["draft", "running", "paused", "finished"]),
+        ),
+        Field::new("template_id", "template_id", Kind::Id),
+        Field::new("caller_number_id", "caller_number_id", Kind::Id),
+        Field::new("trunk_id", "trunk_id", Kind::Id),
+    ],
+    order: "-created_at",
+    id: "id",
+    search: &[Search::Text("name")],
+};
+
 impl Store {
     /// Adds a draft. Template, trunk and caller number, the tenant's own, must be there: else `Reference`.
     /// `Conflict{name}` when the name is taken.
@@ -63,6 +84,10 @@ impl Store {
             .bind(now)
             .run(&mut tx)
             .await?;
+        deed("campaign.created", campaign.id.0)
+            .after(json!(campaign))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 
@@ -75,31 +100,13 @@ impl Store {
         read(&row)
     }
 
-    /// Newest first.
     pub async fn campaigns(
         &self,
         scope: &Scope,
-        state: Option<CampaignState>,
-        limit: u32,
-        cursor: Option<&str>,
+        asked: &Asked,
     ) -> Result<Page<CampaignRow>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let mut list = sql("SELECT * FROM campaigns WHERE tenant_id = $1").bind(scope.tenant());
-        if let Some(state) = state {
-            list = list.and("AND state = ?", state.code());
-        }
-        if let Some(cursor) = cursor {
-            let last: CampaignId = cursor
-                .parse()
-                .map_err(|_| StoreError::Invalid { field: "cursor" })?;
-            list = list.and("AND id < ?", last);
-        }
-        let rows = list
-            .and("ORDER BY id DESC LIMIT ?", limit + 1)
-            .all(&self.db)
-            .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |row| row.campaign.id.to_string()))
+        let list = sql("SELECT * FROM campaigns WHERE tenant_id = $1").bind(scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
     /// Everything but id, tenant and state. `Stale` unless `version` is the one that is stored.
@@ -111,7 +118,14 @@ impl Store {
         now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
-        let changed = sql(
+        let old = sql("SELECT * FROM campaigns WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(campaign.id)
+            .one(&mut tx)
+            .await?;
+        let old = read(&old)?;
+        made_from(Some(version), old.version)?;
+        sql(
             "UPDATE campaigns SET name = $4, template_id = $5, trunk_id = $6, caller_number_id = $7, plan = $8, \
              template_version = CASE WHEN template_id = $5 THEN template_version END, \
              version = version + 1, updated_at = $9 WHERE tenant_id = $1 AND id = $2 AND version = $3",
@@ -125,12 +139,13 @@ impl Store {
         .bind(campaign.caller)
         .bind(Json(campaign))
         .bind(now)
-        .run(&mut tx)
+        .run_one(&mut tx)
         .await?;
-        if changed == 0 {
-            state(&mut tx, scope, campaign.id).await?;
-            return Err(StoreError::Stale);
-        }
+        deed("campaign.updated", campaign.id.0)
+            .before(json!(old.campaign))
+            .after(json!(campaign))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 
@@ -167,11 +182,21 @@ impl Store {
             .bind(starts && from != CampaignState::Paused)
             .run_one(&mut tx)
             .await?;
+        deed("campaign.moved", id.0)
+            .before(json!({ "state": from.code() }))
+            .after(json!({ "state": to.code() }))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 
     /// A draft without leads. Anything else stays, for its records: `WrongState`, or `Reference` while it has leads.
-    pub async fn delete_campaign(&self, scope: &Scope, id: CampaignId) -> Result<(), StoreError> {
+    pub async fn delete_campaign(
+        &self,
+        scope: &Scope,
+        id: CampaignId,
+        now: Wall,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let found = state(&mut tx, scope, id).await?;
         if found != CampaignState::Draft {
@@ -179,6 +204,9 @@ impl Store {
                 state: found.code(),
             });
         }
+        deed("campaign.deleted", id.0)
+            .note(&mut tx, scope, now)
+            .await?;
         sql("DELETE FROM campaigns WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
             .bind(id)

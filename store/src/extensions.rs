@@ -1,13 +1,15 @@
 //! Extensions: the SIP accounts of softphones and desk phones.
 
-use crate::cursor::{after, by_id};
-use crate::db::{Row, sql};
+use crate::audit::deed;
+use crate::db::{Row, Tx, assembled, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::Scope;
 use crate::sip_accounts;
-use crate::store::{Page, Store};
+use crate::store::{Page, Store, made_from};
 use model::{CallerNumberId, E164, ExtensionId, TrunkId, Wall};
+use serde_json::{Value, json};
 use sip::Account;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,17 @@ pub struct Extension {
     pub version: u64,
     pub created_at: Wall,
     pub updated_at: Wall,
+}
+
+impl Extension {
+    pub fn settings(&self) -> ExtensionSettings {
+        ExtensionSettings {
+            name: self.name.clone(),
+            caller_number: self.caller_number,
+            trunk: self.trunk,
+            disabled: self.disabled,
+        }
+    }
 }
 
 /// What people set of an extension, whole.
@@ -57,9 +70,35 @@ fn read(row: &Row) -> Result<Extension, StoreError> {
     })
 }
 
+/// For the audit.
+fn told(settings: &ExtensionSettings, password: bool) -> Value {
+    let mut told = json!({
+        "name": settings.name, "caller_number_id": settings.caller_number, "trunk_id": settings.trunk,
+        "disabled": settings.disabled,
+    });
+    if password {
+        told["password"] = json!("changed");
+    }
+    told
+}
+
 fn state(disabled: bool) -> &'static str {
     if disabled { "disabled" } else { "active" }
 }
+
+pub static EXTENSIONS: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "e.created_at", Kind::Moment).sorted_by_id(),
+        Field::new("number", "e.number", Kind::Text).sorted(),
+        Field::new("name", "e.name", Kind::Text).sorted(),
+        Field::new("trunk_id", "e.trunk_id", Kind::Id),
+        Field::new("caller_number_id", "e.caller_number_id", Kind::Id),
+        Field::new("disabled", "e.state = 'disabled'", Kind::Flag),
+    ],
+    order: "created_at",
+    id: "e.id",
+    search: &[Search::Text("e.name"), Search::Text("e.number")],
+};
 
 impl Store {
     pub async fn create_extension(
@@ -85,6 +124,12 @@ impl Store {
             .run(&mut tx)
             .await?;
         sip_accounts::put(&mut tx, scope, "extension", id.0, account, now).await?;
+        let mut after = told(settings, false);
+        after["number"] = json!(number);
+        deed("extension.created", id.0)
+            .after(after)
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -92,22 +137,15 @@ impl Store {
     pub async fn extensions(
         &self,
         scope: &Scope,
-        cursor: Option<&str>,
-        limit: u32,
+        asked: &Asked,
     ) -> Result<Page<Extension>, StoreError> {
-        let rows = crate::db::assembled(SELECT.to_owned())
-            .and("WHERE e.tenant_id = ?", scope.tenant())
-            .and("AND e.id > ?", after(cursor)?)
-            .and("ORDER BY e.id LIMIT ?", limit + 1)
-            .all(&self.db)
-            .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |extension| by_id(extension.id.0)))
+        let list = assembled(SELECT.to_owned()).and("WHERE e.tenant_id = ?", scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
     /// All of them, for the directory.
     pub async fn all_extensions(&self, scope: &Scope) -> Result<Vec<Extension>, StoreError> {
-        let rows = crate::db::assembled(SELECT.to_owned())
+        let rows = assembled(SELECT.to_owned())
             .and("WHERE e.tenant_id = ?", scope.tenant())
             .then("ORDER BY e.number")
             .all(&self.db)
@@ -116,7 +154,7 @@ impl Store {
     }
 
     pub async fn extension(&self, scope: &Scope, id: ExtensionId) -> Result<Extension, StoreError> {
-        let row = crate::db::assembled(SELECT.to_owned())
+        let row = assembled(SELECT.to_owned())
             .and("WHERE e.tenant_id = ?", scope.tenant())
             .and("AND e.id = ?", id)
             .one(&self.db)
@@ -124,16 +162,20 @@ impl Store {
         read(&row)
     }
 
-    /// A new `account` is a new password. Disabling takes the bindings with it.
+    /// A new `account` is a new password. Disabling takes the bindings with it. `Stale` when it was made `from` another
+    /// version than the one that is stored.
     pub async fn save_extension(
         &self,
         scope: &Scope,
         id: ExtensionId,
         settings: &ExtensionSettings,
         account: Option<&Account>,
+        from: Option<u64>,
         now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let old = inside(&mut tx, scope, id).await?;
+        made_from(from, old.version)?;
         sql("UPDATE extensions SET name = $3, caller_number_id = $4, trunk_id = $5, state = $6, version = version + 1, \
              updated_at = $7 WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
@@ -148,11 +190,28 @@ impl Store {
         if let Some(account) = account {
             sip_accounts::put(&mut tx, scope, "extension", id.0, account, now).await?;
         }
+        deed("extension.updated", id.0)
+            .before(told(&old.settings(), false))
+            .after(told(settings, account.is_some()))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 
-    pub async fn delete_extension(&self, scope: &Scope, id: ExtensionId) -> Result<(), StoreError> {
+    pub async fn delete_extension(
+        &self,
+        scope: &Scope,
+        id: ExtensionId,
+        now: Wall,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let old = inside(&mut tx, scope, id).await?;
+        let mut before = told(&old.settings(), false);
+        before["number"] = json!(old.number);
+        deed("extension.deleted", id.0)
+            .before(before)
+            .note(&mut tx, scope, now)
+            .await?;
         sip_accounts::remove(&mut tx, scope, id.0).await?;
         sql("DELETE FROM extensions WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
@@ -161,4 +220,13 @@ impl Store {
             .await?;
         tx.commit().await
     }
+}
+
+async fn inside(tx: &mut Tx, scope: &Scope, id: ExtensionId) -> Result<Extension, StoreError> {
+    let row = assembled(SELECT.to_owned())
+        .and("WHERE e.tenant_id = ?", scope.tenant())
+        .and("AND e.id = ?", id)
+        .one(tx)
+        .await?;
+    read(&row)
 }

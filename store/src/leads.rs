@@ -3,15 +3,17 @@
 //! This module shows the house style of the others: rows are read by one function, SQL stands next to the function that
 //! owns it, every statement begins with the tenant, `begin` … `commit` bracket what belongs together.
 
+use crate::audit::deed;
 use crate::db::{Json, Row, Statement, Tx, assembled, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
 use crate::lanes::Slice;
+use crate::list::{Asked, Field, GRADES, Kind, Listing, Search};
 use crate::scope::Scope;
-use crate::store::{MAX_PAGE, Page, Store};
+use crate::store::{Page, Store, made_from};
 use dialer::{LastAttempt, Lead, LeadState, LeadStateKind, Rule};
 use model::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// A lead as people see it.
@@ -31,6 +33,14 @@ pub struct LeadRow {
 pub struct NewLead {
     pub number: E164,
     pub name: String,
+    pub custom: Map<String, Value>,
+}
+
+/// What people may change of a lead.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LeadWords {
+    pub name: String,
+    pub batch: String,
     pub custom: Map<String, Value>,
 }
 
@@ -55,16 +65,34 @@ pub struct Imported {
     pub duplicates: Vec<usize>,
 }
 
-/// Every part that is set must hold.
-#[derive(Clone, Debug, Default)]
-pub struct LeadFilter {
-    pub campaign: Option<CampaignId>,
-    pub state: Option<LeadStateKind>,
-    pub grade: Option<Grade>,
-    pub batch: Option<String>,
-    /// Stands in the name or the number.
-    pub search: Option<String>,
-}
+pub static LEADS: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "created_at", Kind::Moment).sorted_by_id(),
+        Field::new("number", "number", Kind::Text).sorted(),
+        Field::new("updated_at", "updated_at", Kind::Moment),
+        Field::new("due_at", "due_at", Kind::Moment),
+        Field::new("campaign_id", "campaign_id", Kind::Id),
+        Field::new(
+            "state",
+            "state",
+            Kind::Word(&[
+                "listed",
+                "queued",
+                "claimed",
+                "dialling",
+                "retry",
+                "done",
+                "suppressed",
+                "exhausted",
+            ]),
+        ),
+        Field::new("grade", "grade", GRADES),
+        Field::new("batch", "batch", Kind::Text),
+    ],
+    order: "-created_at",
+    id: "id",
+    search: &[Search::Text("name"), Search::Number("number")],
+};
 
 /// Which leads are put into a queue.
 #[derive(Clone, Debug)]
@@ -121,6 +149,13 @@ impl Store {
             .bind(now)
             .run(&mut tx)
             .await?;
+        deed("lead.created", id.0)
+            .after(json!({
+                "number": lead.number.as_str(), "name": lead.name, "batch": batch, "campaign_id": campaign,
+                "custom": lead.custom,
+            }))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -172,76 +207,68 @@ impl Store {
         read(&row)
     }
 
-    /// Newest first. The cursor is the last id of the page before.
-    pub async fn leads(
-        &self,
-        scope: &Scope,
-        filter: &LeadFilter,
-        limit: u32,
-        cursor: Option<&str>,
-    ) -> Result<Page<LeadRow>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let mut list = sql("SELECT * FROM leads WHERE tenant_id = $1").bind(scope.tenant());
-        if let Some(campaign) = filter.campaign {
-            list = list.and("AND campaign_id = ?", campaign);
-        }
-        if let Some(state) = filter.state {
-            list = list.and("AND state = ?", state.code());
-        }
-        if let Some(grade) = filter.grade {
-            list = list.and("AND grade = ?", grade);
-        }
-        if let Some(batch) = &filter.batch {
-            list = list.and("AND batch = ?", batch);
-        }
-        if let Some(text) = &filter.search {
-            list = list.and_holds("AND (", "name", text);
-            list = match number_pattern(text) {
-                Some(pattern) => list.and("OR number LIKE ?)", pattern),
-                None => list.then(")"),
-            };
-        }
-        if let Some(cursor) = cursor {
-            let last: LeadId = cursor
-                .parse()
-                .map_err(|_| StoreError::Invalid { field: "cursor" })?;
-            list = list.and("AND id < ?", last);
-        }
-        let rows = list
-            .and("ORDER BY id DESC LIMIT ?", limit + 1)
-            .all(&self.db)
-            .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |row| row.lead.id.to_string()))
+    pub async fn leads(&self, scope: &Scope, asked: &Asked) -> Result<Page<LeadRow>, StoreError> {
+        let list = sql("SELECT * FROM leads WHERE tenant_id = $1").bind(scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
-    /// Name, batch and custom columns. Where it stands is changed by calls and by `enqueue`.
+    /// Name, batch and custom columns. Where it stands is changed by calls and by `enqueue`. `Stale` when it was made `from`
+    /// a lead that was changed since, by the moment of its last change.
     pub async fn edit_lead(
         &self,
         scope: &Scope,
         id: LeadId,
-        name: &str,
-        batch: &str,
-        custom: &Map<String, Value>,
+        words: &LeadWords,
+        from: Option<Wall>,
         now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let old = sql("SELECT * FROM leads WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(id)
+            .one(&mut tx)
+            .await?;
+        let old = read(&old)?;
+        let millis = |at: Wall| at.as_millis() as u64;
+        made_from(from.map(millis), millis(old.updated_at))?;
         sql("UPDATE leads SET name = $3, batch = $4, custom = $5, updated_at = $6 WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
             .bind(id)
-            .bind(name)
-            .bind(batch)
-            .bind(Json(custom))
+            .bind(&words.name)
+            .bind(&words.batch)
+            .bind(Json(&words.custom))
             .bind(now)
             .run_one(&mut tx)
+            .await?;
+        deed("lead.updated", id.0)
+            .before(json!({ "name": old.lead.name, "batch": old.lead.batch, "custom": old.custom }))
+            .after(json!({ "name": words.name, "batch": words.batch, "custom": words.custom }))
+            .note(&mut tx, scope, now)
             .await?;
         tx.commit().await
     }
 
     /// Calls and decisions stay; the number is gone from the list. A live lead is `WrongState`.
-    pub async fn delete_lead(&self, scope: &Scope, id: LeadId) -> Result<(), StoreError> {
+    pub async fn delete_lead(
+        &self,
+        scope: &Scope,
+        id: LeadId,
+        now: Wall,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         settled(&mut tx, scope, id).await?;
+        let old = sql("SELECT number, name, batch FROM leads WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(id)
+            .one(&mut tx)
+            .await?;
+        deed("lead.deleted", id.0)
+            .before(json!({
+                "number": old.get::<String>("number")?, "name": old.get::<String>("name")?,
+                "batch": old.get::<String>("batch")?,
+            }))
+            .note(&mut tx, scope, now)
+            .await?;
         sql("DELETE FROM leads WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
             .bind(id)
@@ -258,11 +285,24 @@ impl Store {
         selection: &Selection,
         now: Wall,
     ) -> Result<Enqueued, StoreError> {
-        match selection {
-            Selection::Leads(ids) => self.enqueue_leads(scope, campaign, ids, now).await,
-            Selection::Batch(batch) => self.enqueue_batch(scope, campaign, batch, now).await,
-            Selection::Campaign(from) => self.enqueue_listed(scope, campaign, *from, now).await,
-        }
+        let (done, which) = match selection {
+            Selection::Leads(ids) => {
+                let done = self.enqueue_leads(scope, campaign, ids, now).await?;
+                (done, json!({ "leads": ids.len() }))
+            }
+            Selection::Batch(batch) => {
+                let done = self.enqueue_batch(scope, campaign, batch, now).await?;
+                (done, json!({ "batch": batch }))
+            }
+            Selection::Campaign(from) => {
+                let done = self.enqueue_listed(scope, campaign, *from, now).await?;
+                (done, json!({ "listed_in": from }))
+            }
+        };
+        let told = json!({ "which": which, "queued": done.queued, "skipped": done.skipped });
+        self.note_deed(scope, "leads.enqueued", Some(campaign.0), &told, now)
+            .await?;
+        Ok(done)
     }
 
     /// All or, when one is not there, none.
@@ -389,6 +429,9 @@ impl Store {
         .bind(now)
         .run_one(&mut tx)
         .await?;
+        deed("lead.taken_back", id.0)
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 
@@ -638,25 +681,5 @@ fn read(row: &Row) -> Result<LeadRow, StoreError> {
         last_call: row.get("last_call_id")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
-    })
-}
-
-/// For LIKE … ESCAPE '!': what people type is text, not a pattern.
-pub(crate) fn escaped(text: &str) -> String {
-    text.replace('!', "!!")
-        .replace('%', "!%")
-        .replace('_', "!_")
-}
-
-/// What looks like a piece of a number finds numbers; written from its plus, from their beginning.
-fn number_pattern(text: &str) -> Option<String> {
-    let text = text.trim();
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let numberish = text
-        .chars()
-        .all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')'));
-    (numberish && !digits.is_empty()).then(|| match text.starts_with('+') {
-        true => format!("+{digits}%"),
-        false => format!("%{digits}%"),
     })
 }

@@ -1,13 +1,16 @@
 //! Money: `billing`'s postings, applied in SQL. A posting is applied at most once (its key), moves nothing that is not there
 //! (a guarded update of the balance, in the same transaction), and stays for ever (triggers).
 
+use crate::audit::deed;
 use crate::db::{Row, Tx, sql};
 use crate::error::StoreError;
 use crate::ids::{PostingId, fresh};
+use crate::list::{self, Asked, Field, Listing, Search};
 use crate::scope::{Platform, Scope};
-use crate::store::{MAX_PAGE, Page, Store};
+use crate::store::{Page, Store};
 use billing::{Account, Applied, Entry, Kind, Posting, Totals};
 use model::*;
+use serde_json::json;
 
 /// What a tenant has. Never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,15 +44,22 @@ impl PostingRow {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct PostingFilter {
-    /// Any of these; empty is all.
-    pub kinds: Vec<Kind>,
-    pub call: Option<CallId>,
-    pub from: Option<Wall>,
-    /// Not included.
-    pub to: Option<Wall>,
-}
+pub static LEDGER: Listing = Listing {
+    fields: &[
+        Field::new("at", "at", list::Kind::Moment).sorted(),
+        Field::new(
+            "kind",
+            "kind",
+            list::Kind::Word(&[
+                "reserve", "settle", "release", "recharge", "refund", "credit",
+            ]),
+        ),
+        Field::new("call_id", "call_id", list::Kind::Id),
+    ],
+    order: "-at",
+    id: "id",
+    search: &[Search::Text("note")],
+};
 
 /// The ledger of one tenant, proved from its entries up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,45 +90,33 @@ impl Store {
         balance_of(&rows)
     }
 
-    /// Newest first.
     pub async fn postings(
         &self,
         scope: &Scope,
-        filter: &PostingFilter,
-        limit: u32,
-        cursor: Option<&str>,
+        asked: &Asked,
     ) -> Result<Page<PostingRow>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let mut list =
-            sql("SELECT * FROM ledger_postings WHERE tenant_id = $1").bind(scope.tenant());
-        if !filter.kinds.is_empty() {
-            list = list.among("AND kind", filter.kinds.iter().map(|kind| kind.code()));
-        }
-        if let Some(call) = filter.call {
-            list = list.and("AND call_id = ?", call);
-        }
-        if let Some(from) = filter.from {
-            list = list.and("AND at >= ?", from);
-        }
-        if let Some(to) = filter.to {
-            list = list.and("AND at < ?", to);
-        }
-        if let Some(cursor) = cursor {
-            let (at, id) = crate::cursor::moment(cursor)?;
-            list = list
-                .and("AND (at < ?", at)
-                .and("OR (at = ?", at)
-                .and("AND id < ?))", id);
-        }
-        let rows = list
-            .and("ORDER BY at DESC, id DESC LIMIT ?", limit + 1)
-            .all(&self.db)
-            .await?;
+        let list = sql("SELECT * FROM ledger_postings WHERE tenant_id = $1").bind(scope.tenant());
+        let mut page = asked.page(list, &self.db, read).await?;
+        self.fill_entries(scope, &mut page.rows).await?;
+        Ok(page)
+    }
+
+    /// Oldest first.
+    pub(crate) async fn postings_of_call(
+        &self,
+        scope: &Scope,
+        call: CallId,
+    ) -> Result<Vec<PostingRow>, StoreError> {
+        let rows = sql(
+            "SELECT * FROM ledger_postings WHERE tenant_id = $1 AND call_id = $2 ORDER BY at, id",
+        )
+        .bind(scope.tenant())
+        .bind(call)
+        .all(&self.db)
+        .await?;
         let mut postings = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         self.fill_entries(scope, &mut postings).await?;
-        Ok(Page::cut(postings, limit, |row| {
-            crate::cursor::of_moment(row.at, row.id.0)
-        }))
+        Ok(postings)
     }
 
     async fn fill_entries(
@@ -160,6 +158,12 @@ impl Store {
             .one(&mut tx)
             .await?;
         let applied = post(&mut tx, &scope, posting).await?;
+        if applied == Applied::New {
+            deed("money.posted", None::<uuid::Uuid>)
+                .after(json!({ "kind": posting.kind.code(), "note": posting.note }))
+                .note(&mut tx, &scope, posting.at)
+                .await?;
+        }
         tx.commit().await?;
         Ok(applied)
     }

@@ -2,7 +2,7 @@
 //!
 //! Map, from the ground up:
 //! - `db` (the one door to a database: statements, values, transactions) · `error` (one variant per decision) · `ids` ·
-//!   `scope` (whose data: `Scope`, `Platform`) · `store` (`Store`, pages) · `lanes` (calls before bulk) · `schema` (the lists
+//!   `scope` (whose data: `Scope`, `Platform`) · `store` (`Store`, pages) · `list` (filters, sorts, keyset pages) · `lanes` (calls before bulk) · `schema` (the lists
 //!   the tests hold the schema and the functions to)
 //! - configuration: `tenants` · `users` · `sessions` · `api_keys` · `setup` · `extensions` · `trunks` · `sip_accounts` ·
 //!   `caller_numbers` · `templates` · `prompts` · `directory` (all of it as the switch wants it)
@@ -19,25 +19,29 @@
 
 pub mod api_keys;
 pub mod attempts;
+pub mod audit;
 pub mod bindings;
 pub mod caller_numbers;
 pub mod calls;
 pub mod campaigns;
 pub mod claims;
 mod code;
-mod cursor;
 pub mod db;
+pub mod decisions;
 pub mod directory;
 pub mod error;
 pub mod extensions;
 mod finish;
+pub mod idempotency;
 pub mod ids;
 pub mod journal;
 mod lanes;
 pub mod leads;
 pub mod ledger;
+pub mod list;
 pub mod prompts;
 pub mod recovery;
+pub mod regrading;
 pub mod schema;
 pub mod scope;
 pub mod sessions;
@@ -56,6 +60,7 @@ pub use db::{Cell, Db, Json, Row, Tx, sql};
 pub use error::{StoreError, Trouble};
 pub use ids::{ApiKeyId, AuditId, DecisionId, PostingId, SessionId, fresh};
 pub use journal::{Journal, JournalError};
+pub use list::{Asked, Listing};
 pub use scope::{Actor, Platform, Role, Scope};
 pub use store::{MAX_PAGE, Page, Store};
 pub use writer::{Overflow, Writer};

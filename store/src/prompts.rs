@@ -1,10 +1,12 @@
 //! Recorded prompts of templates. The audio is a file of ours below the prompts folder; the row names it.
 
+use crate::audit::deed;
 use crate::db::{Row, sql};
 use crate::error::StoreError;
 use crate::scope::Scope;
 use crate::store::Store;
 use model::{PromptId, TemplateId, Wall};
+use serde_json::json;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
@@ -51,6 +53,10 @@ impl Store {
             .bind(prompt.duration_ms)
             .bind(prompt.created_at)
             .run(&mut tx)
+            .await?;
+        deed("prompt.created", prompt.id.0)
+            .after(json!({ "template_id": prompt.template, "name": prompt.name }))
+            .note(&mut tx, scope, prompt.created_at)
             .await?;
         tx.commit().await
     }

@@ -1,6 +1,7 @@
 //! Credentials and what they open: a session's token or an API key is looked up here, and the `Scope` is minted beside the
 //! query that found it.
 
+use crate::audit::deed;
 use crate::db::{Row, sql};
 use crate::error::StoreError;
 use crate::ids::{ApiKeyId, SessionId, fresh};
@@ -8,6 +9,7 @@ use crate::scope::{Actor, Platform, Role, Scope};
 use crate::store::Store;
 use crate::users::read_role;
 use model::{TenantId, UserId, Wall};
+use serde_json::json;
 
 /// An account found by its login, not yet proven.
 #[derive(Clone, Debug)]
@@ -99,6 +101,14 @@ impl Store {
             .bind(login.user)
             .bind(now)
             .run(&mut tx)
+            .await?;
+        let actor = Actor::User {
+            user: login.user,
+            session: id,
+        };
+        deed("session.opened", login.user.0)
+            .after(json!({ "remote": new.remote, "user_agent": new.user_agent }))
+            .note(&mut tx, &Scope::mint(login.tenant, actor, Role::Agent), now)
             .await?;
         tx.commit().await?;
         Ok(id)

@@ -1,12 +1,14 @@
 //! The first administrator of an installation, by a link that works once, for a while, and only while nobody is there.
 
+use crate::audit::deed;
 use crate::db::{Tx, sql};
 use crate::error::StoreError;
-use crate::scope::{Platform, Role};
+use crate::scope::{Actor, Platform, Role, Scope};
 use crate::store::Store;
 use crate::tenants::{self, NewTenant};
 use crate::users::{self, NewUser};
 use model::{TenantId, UserId, Wall};
+use serde_json::json;
 
 /// Who is made first.
 #[derive(Clone, Debug)]
@@ -41,6 +43,10 @@ async fn make(
         role: Role::Admin,
     };
     let user = users::insert(tx, tenant, &new, true, now).await?;
+    deed("tenant.created", tenant.0)
+        .after(json!({ "slug": first.tenant.slug, "name": first.tenant.name, "login": new.login }))
+        .note(tx, &Scope::mint(tenant, Actor::Setup, Role::Admin), now)
+        .await?;
     Ok((tenant, user))
 }
 

@@ -24,13 +24,11 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-impl<T> Page<T> {
-    /// Keeps `limit` of the `limit + 1` rows that were read; the extra one only tells that there is more.
-    pub(crate) fn cut(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Page<T> {
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next = if more { rows.last().map(cursor) } else { None };
-        Page { rows, next }
+/// A change that names the version it was made from is refused once that is not the stored one any more.
+pub(crate) fn made_from(from: Option<u64>, stored: u64) -> Result<(), StoreError> {
+    match from {
+        Some(from) if from != stored => Err(StoreError::Stale),
+        _ => Ok(()),
     }
 }
 

@@ -1,13 +1,34 @@
 //! Do-not-call lists: the platform's, a tenant's, a campaign's.
 
+use crate::audit::deed;
 use crate::db::{Row, Tx, sql};
 use crate::error::StoreError;
 use crate::lanes::Slice;
-use crate::leads::{escaped, known_campaign};
+use crate::leads::known_campaign;
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::{Platform, Scope};
-use crate::store::{MAX_PAGE, Page, Store};
+use crate::store::{Page, Store};
 use dialer::{DncList, OptOutBy, Suppression};
 use model::*;
+use serde_json::json;
+
+/// Its key is (number, list): the order by number is whole with the list's id.
+pub static DO_NOT_CALL: Listing = Listing {
+    fields: &[
+        Field::new("number", "number", Kind::Text).sorted(),
+        Field::new("campaign_id", "list_id", Kind::Id),
+        Field::new(
+            "by",
+            "source",
+            Kind::Word(&["speech", "key", "sms", "agent", "import", "api"]),
+        ),
+        Field::new("since", "created_at", Kind::Moment),
+        Field::new("until", "expires_at", Kind::Moment),
+    ],
+    order: "number",
+    id: "list_id",
+    search: &[Search::Number("number")],
+};
 
 impl Store {
     /// Puts a number on the tenant's list, or on a campaign's, and takes it out of the queues that list binds. Returns how
@@ -16,6 +37,13 @@ impl Store {
         let mut tx = self.db.begin().await?;
         known_campaign(&mut tx, scope, entry.campaign).await?;
         let stopped = suppress(&mut tx, scope, entry).await?;
+        deed("do_not_call.added", list_id(scope, entry.campaign))
+            .after(json!({
+                "number": entry.number.as_str(), "campaign_id": entry.campaign, "by": entry.by, "note": entry.note,
+                "stopped": stopped,
+            }))
+            .note(&mut tx, scope, entry.since)
+            .await?;
         tx.commit().await?;
         Ok(stopped)
     }
@@ -48,6 +76,7 @@ impl Store {
         scope: &Scope,
         number: &E164,
         campaign: Option<CampaignId>,
+        now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         sql("DELETE FROM suppressed WHERE tenant_id = $1 AND number = $2 AND list_id = $3")
@@ -56,39 +85,20 @@ impl Store {
             .bind(list_id(scope, campaign))
             .run_one(&mut tx)
             .await?;
+        deed("do_not_call.removed", list_id(scope, campaign))
+            .before(json!({ "number": number.as_str(), "campaign_id": campaign }))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 
-    /// By number. `search` begins the number.
     pub async fn suppressed(
         &self,
         scope: &Scope,
-        search: Option<&str>,
-        limit: u32,
-        cursor: Option<&str>,
+        asked: &Asked,
     ) -> Result<Page<Suppression>, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let mut list = sql("SELECT * FROM suppressed WHERE tenant_id = $1").bind(scope.tenant());
-        if let Some(text) = search {
-            list = list.and(
-                "AND number LIKE ? ESCAPE '!'",
-                format!("{}%", escaped(text)),
-            );
-        }
-        if let Some((number, list_id)) = cursor.map(place).transpose()? {
-            list = list
-                .and("AND (number > ?", number.clone())
-                .and("OR (number = ?", number)
-                .and("AND list_id > ?))", list_id);
-        }
-        let rows = list
-            .and("ORDER BY number, list_id LIMIT ?", limit + 1)
-            .all(&self.db)
-            .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |entry| {
-            format!("{}.{}", entry.number, list_id(scope, entry.campaign))
-        }))
+        let list = sql("SELECT * FROM suppressed WHERE tenant_id = $1").bind(scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
     /// The platform's list binds every tenant and every caller.
@@ -118,15 +128,6 @@ impl Store {
 /// The id a list goes by: the tenant's own for the tenant's list.
 fn list_id(scope: &Scope, campaign: Option<CampaignId>) -> uuid::Uuid {
     campaign.map_or(scope.tenant().0, |campaign| campaign.0)
-}
-
-fn place(cursor: &str) -> Result<(String, uuid::Uuid), StoreError> {
-    let bad = StoreError::Invalid { field: "cursor" };
-    let (number, list) = cursor.split_once('.').ok_or(bad.clone())?;
-    Ok((
-        number.to_owned(),
-        uuid::Uuid::parse_str(list).map_err(|_| bad)?,
-    ))
 }
 
 pub(crate) async fn suppress(

@@ -1,14 +1,15 @@
 //! Templates of robot calls. Each change is a new version; a running campaign stays on the one it started with.
 //! The body is the robot's own value, kept as JSON: what it means is checked by `bots`, not here.
 
-use crate::cursor::{after, by_id};
+use crate::audit::deed;
 use crate::db::{Json, Row, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::Scope;
 use crate::store::{Page, Store};
 use model::{TemplateId, Wall};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A template without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,17 @@ fn head(row: &Row) -> Result<TemplateHead, StoreError> {
         updated_at: row.get("updated_at")?,
     })
 }
+
+pub static TEMPLATES: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "created_at", Kind::Moment).sorted_by_id(),
+        Field::new("updated_at", "updated_at", Kind::Moment).sorted(),
+        Field::new("name", "name", Kind::Text).sorted(),
+    ],
+    order: "created_at",
+    id: "id",
+    search: &[Search::Text("name")],
+};
 
 impl Store {
     pub async fn create_template(
@@ -56,6 +68,10 @@ impl Store {
             .bind(now)
             .run(&mut tx)
             .await?;
+        deed("template.created", id.0)
+            .after(json!({ "name": name, "version": 1 }))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -63,17 +79,11 @@ impl Store {
     pub async fn templates(
         &self,
         scope: &Scope,
-        cursor: Option<&str>,
-        limit: u32,
+        asked: &Asked,
     ) -> Result<Page<TemplateHead>, StoreError> {
-        let rows = sql("SELECT * FROM templates WHERE tenant_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3")
-            .bind(scope.tenant())
-            .bind(after(cursor)?)
-            .bind(limit + 1)
-            .all(&self.db)
-            .await?;
-        let rows = rows.iter().map(head).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |template| by_id(template.id.0)))
+        let list = sql("SELECT * FROM templates WHERE tenant_id = $1 AND deleted_at IS NULL")
+            .bind(scope.tenant());
+        asked.page(list, &self.db, head).await
     }
 
     /// The newest version.
@@ -120,7 +130,7 @@ impl Store {
     ) -> Result<u32, StoreError> {
         let mut tx = self.db.begin().await?;
         let row = sql(
-            "SELECT version FROM templates WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
+            "SELECT version, name FROM templates WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
         )
         .bind(scope.tenant())
         .bind(id)
@@ -147,6 +157,12 @@ impl Store {
             .bind(version)
             .bind(now)
             .run_one(&mut tx)
+            .await?;
+        // The bodies stand in their versions.
+        deed("template.updated", id.0)
+            .before(json!({ "name": row.get::<String>("name")?, "version": from }))
+            .after(json!({ "name": name, "version": version }))
+            .note(&mut tx, scope, now)
             .await?;
         tx.commit().await?;
         Ok(version)
@@ -175,6 +191,9 @@ impl Store {
             .bind(id)
             .bind(now)
             .run_one(&mut tx)
+            .await?;
+        deed("template.deleted", id.0)
+            .note(&mut tx, scope, now)
             .await?;
         tx.commit().await
     }

@@ -1,14 +1,16 @@
 //! Enterprises: what they are called, where and when they call, what they pay.
 
-use crate::cursor::{after, by_id};
+use crate::audit::deed;
 use crate::db::{Json, Row, Tx, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::{Platform, Scope};
-use crate::store::{Page, Store};
+use crate::store::{Page, Store, made_from};
 use crate::users::{self, NewUser};
 use dialer::Policy;
 use model::*;
+use serde_json::{Value, json};
 
 /// An enterprise.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +145,35 @@ pub(crate) async fn insert(
     Ok(id)
 }
 
+pub static TENANTS: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "created_at", Kind::Moment).sorted_by_id(),
+        Field::new("slug", "slug", Kind::Text).sorted(),
+        Field::new("name", "name", Kind::Text).sorted(),
+        Field::new("banned", "state = 'banned'", Kind::Flag),
+    ],
+    order: "created_at",
+    id: "id",
+    search: &[Search::Text("slug"), Search::Text("name")],
+};
+
+/// For the audit.
+fn told(tenant: &Tenant) -> Value {
+    json!({
+        "name": tenant.name, "zone": tenant.zone.name(), "country": tenant.country, "hours": tenant.hours,
+        "policy": tenant.policy,
+    })
+}
+
+/// Without its domains.
+async fn inside(tx: &mut Tx, tenant: TenantId) -> Result<Tenant, StoreError> {
+    let row = sql("SELECT * FROM tenants WHERE id = $1")
+        .bind(tenant)
+        .one(tx)
+        .await?;
+    read(&row, Vec::new())
+}
+
 impl Store {
     /// One's own tenant.
     pub async fn tenant(&self, scope: &Scope) -> Result<Tenant, StoreError> {
@@ -153,13 +184,17 @@ impl Store {
         read(&row, self.domains(scope.tenant()).await?)
     }
 
+    /// `Stale` when they were made `from` another version than the one that is stored.
     pub async fn save_tenant_settings(
         &self,
         scope: &Scope,
         settings: &TenantSettings,
+        from: Option<u64>,
         now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let old = inside(&mut tx, scope.tenant()).await?;
+        made_from(from, old.version)?;
         sql("UPDATE tenants SET name = $2, zone = $3, country = $4, hours = $5, policy = $6, version = version + 1, \
              updated_at = $7 WHERE id = $1")
             .bind(scope.tenant())
@@ -171,26 +206,30 @@ impl Store {
             .bind(now)
             .run_one(&mut tx)
             .await?;
+        let after = json!({
+            "name": settings.name, "zone": settings.zone.name(), "country": settings.country, "hours": settings.hours,
+            "policy": settings.policy,
+        });
+        deed("settings.updated", scope.tenant().0)
+            .before(told(&old))
+            .after(after)
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 
-    /// All tenants, oldest first.
-    pub async fn tenants(
-        &self,
-        _: &Platform,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<Page<Tenant>, StoreError> {
-        let rows = sql("SELECT * FROM tenants WHERE id > $1 ORDER BY id LIMIT $2")
-            .bind(after(cursor)?)
-            .bind(limit + 1)
-            .all(&self.db)
-            .await?;
+    /// All tenants.
+    pub async fn tenants(&self, _: &Platform, asked: &Asked) -> Result<Page<Tenant>, StoreError> {
+        let list = sql("SELECT * FROM tenants WHERE TRUE");
+        let (rows, next) = asked.rows(list, &self.db).await?;
         let mut tenants = Vec::with_capacity(rows.len());
         for row in &rows {
             tenants.push(read(row, self.domains(row.get("id")?).await?)?);
         }
-        Ok(Page::cut(tenants, limit, |tenant| by_id(tenant.id.0)))
+        Ok(Page {
+            rows: tenants,
+            next,
+        })
     }
 
     async fn domains(&self, tenant: TenantId) -> Result<Vec<String>, StoreError> {
@@ -204,7 +243,7 @@ impl Store {
     /// An enterprise with the person who administers it.
     pub async fn create_tenant(
         &self,
-        _: &Platform,
+        platform: &Platform,
         new: &NewTenant,
         admin: &NewUser,
         now: Wall,
@@ -212,19 +251,41 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let id = insert(&mut tx, new, now).await?;
         users::insert(&mut tx, id, admin, false, now).await?;
+        deed("tenant.created", id.0)
+            .after(json!({ "slug": new.slug, "name": new.name, "login": admin.login }))
+            .note(&mut tx, &platform.tenant(id), now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
 
-    /// Terms between the platform and a tenant. A ban ends the tenant's sessions with it.
+    /// Terms between the platform and a tenant. A ban ends the tenant's sessions with it. `Stale` when they were made `from`
+    /// another version than the one that is stored.
     pub async fn set_tenant_terms(
         &self,
-        _: &Platform,
+        platform: &Platform,
         tenant: TenantId,
         terms: &TenantTerms,
+        from: Option<u64>,
         now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let old = inside(&mut tx, tenant).await?;
+        made_from(from, old.version)?;
+        let before = json!({
+            "banned": old.banned, "per_interval_minor": old.rate.per_interval.minor(),
+            "interval_ms": old.rate.interval_ms, "robot_lines": old.robot_lines,
+        });
+        let after = json!({
+            "banned": terms.banned, "per_interval_minor": terms.rate.map(|(price, _)| price.minor()),
+            "interval_ms": terms.rate.map(|(_, interval)| interval), "robot_lines": terms.robot_lines,
+            "domains": terms.domains,
+        });
+        deed("tenant.terms_set", tenant.0)
+            .before(before)
+            .after(after)
+            .note(&mut tx, &platform.tenant(tenant), now)
+            .await?;
         sql("UPDATE tenants SET version = version + 1, updated_at = $2 WHERE id = $1")
             .bind(tenant)
             .bind(now)

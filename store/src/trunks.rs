@@ -1,13 +1,16 @@
 //! Trunks: gateways that register to us.
 
-use crate::cursor::{after, by_id};
-use crate::db::{Json, Row, assembled, sql};
+use crate::audit::deed;
+use crate::db::{Json, Row, Tx, assembled, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::Scope;
 use crate::sip_accounts;
-use crate::store::{Page, Store};
+use crate::store::{Page, Store, made_from};
 use model::{TrunkId, Wall};
+use serde::Serialize;
+use serde_json::{Value, json};
 use sip::Account;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub struct Trunk {
 }
 
 /// What people set of a trunk, whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TrunkSettings {
     pub name: String,
     pub max_concurrent: u32,
@@ -54,9 +57,30 @@ fn read(row: &Row) -> Result<Trunk, StoreError> {
     })
 }
 
+/// For the audit.
+fn told(settings: &TrunkSettings, password: bool) -> Value {
+    let mut told = json!(settings);
+    if password {
+        told["password"] = json!("changed");
+    }
+    told
+}
+
 fn state(disabled: bool) -> &'static str {
     if disabled { "disabled" } else { "active" }
 }
+
+pub static TRUNKS: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "t.created_at", Kind::Moment).sorted_by_id(),
+        Field::new("name", "t.name", Kind::Text).sorted(),
+        Field::new("disabled", "t.state = 'disabled'", Kind::Flag),
+        Field::new("forced_display", "t.forced_display", Kind::Flag),
+    ],
+    order: "created_at",
+    id: "t.id",
+    search: &[Search::Text("t.name"), Search::Text("a.username")],
+};
 
 impl Store {
     pub async fn create_trunk(
@@ -82,24 +106,17 @@ impl Store {
             .run(&mut tx)
             .await?;
         sip_accounts::put(&mut tx, scope, "trunk", id.0, account, now).await?;
+        deed("trunk.created", id.0)
+            .after(told(settings, false))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
 
-    pub async fn trunks(
-        &self,
-        scope: &Scope,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<Page<Trunk>, StoreError> {
-        let rows = assembled(SELECT.to_owned())
-            .and("WHERE t.tenant_id = ?", scope.tenant())
-            .and("AND t.id > ?", after(cursor)?)
-            .and("ORDER BY t.id LIMIT ?", limit + 1)
-            .all(&self.db)
-            .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |trunk| by_id(trunk.id.0)))
+    pub async fn trunks(&self, scope: &Scope, asked: &Asked) -> Result<Page<Trunk>, StoreError> {
+        let list = assembled(SELECT.to_owned()).and("WHERE t.tenant_id = ?", scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
     /// All of them, for the directory.
@@ -121,16 +138,19 @@ impl Store {
         read(&row)
     }
 
-    /// A new `account` is a new password.
+    /// A new `account` is a new password. `Stale` when it was made `from` another version than the one that is stored.
     pub async fn save_trunk(
         &self,
         scope: &Scope,
         id: TrunkId,
         settings: &TrunkSettings,
         account: Option<&Account>,
+        from: Option<u64>,
         now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let old = inside(&mut tx, scope, id).await?;
+        made_from(from, old.version)?;
         sql("UPDATE trunks SET name = $3, max_concurrent = $4, calls_per_second = $5, codecs = $6, forced_display = $7, \
              state = $8, version = version + 1, updated_at = $9 WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
@@ -147,12 +167,27 @@ impl Store {
         if let Some(account) = account {
             sip_accounts::put(&mut tx, scope, "trunk", id.0, account, now).await?;
         }
+        deed("trunk.updated", id.0)
+            .before(told(&old.settings, false))
+            .after(told(settings, account.is_some()))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 
     /// `Reference` while an extension or a campaign uses it.
-    pub async fn delete_trunk(&self, scope: &Scope, id: TrunkId) -> Result<(), StoreError> {
+    pub async fn delete_trunk(
+        &self,
+        scope: &Scope,
+        id: TrunkId,
+        now: Wall,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let old = inside(&mut tx, scope, id).await?;
+        deed("trunk.deleted", id.0)
+            .before(told(&old.settings, false))
+            .note(&mut tx, scope, now)
+            .await?;
         sip_accounts::remove(&mut tx, scope, id.0).await?;
         sql("DELETE FROM trunks WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
@@ -161,4 +196,13 @@ impl Store {
             .await?;
         tx.commit().await
     }
+}
+
+async fn inside(tx: &mut Tx, scope: &Scope, id: TrunkId) -> Result<Trunk, StoreError> {
+    let row = assembled(SELECT.to_owned())
+        .and("WHERE t.tenant_id = ?", scope.tenant())
+        .and("AND t.id = ?", id)
+        .one(tx)
+        .await?;
+    read(&row)
 }

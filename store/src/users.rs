@@ -1,12 +1,14 @@
 //! People who sign in. A login is one on the whole platform: `acme` (the enterprise account) or `12@acme`.
 
-use crate::cursor::{after, by_id};
+use crate::audit::deed;
 use crate::db::{Row, Tx, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
+use crate::list::{Asked, Field, Kind, Listing, Search};
 use crate::scope::{Role, Scope};
-use crate::store::{Page, Store};
+use crate::store::{Page, Store, made_from};
 use model::{TenantId, UserId, Wall};
+use serde_json::json;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -85,6 +87,23 @@ pub(crate) async fn insert(
     Ok(id)
 }
 
+pub static USERS: Listing = Listing {
+    fields: &[
+        Field::new("created_at", "created_at", Kind::Moment).sorted_by_id(),
+        Field::new("login", "login", Kind::Text).sorted(),
+        Field::new("name", "name", Kind::Text).sorted(),
+        Field::new(
+            "role",
+            "role",
+            Kind::Word(&["agent", "supervisor", "admin"]),
+        ),
+        Field::new("disabled", "state = 'disabled'", Kind::Flag),
+    ],
+    order: "created_at",
+    id: "id",
+    search: &[Search::Text("login"), Search::Text("name")],
+};
+
 impl Store {
     pub async fn create_user(
         &self,
@@ -94,24 +113,17 @@ impl Store {
     ) -> Result<UserId, StoreError> {
         let mut tx = self.db.begin().await?;
         let id = insert(&mut tx, scope.tenant(), new, false, now).await?;
+        deed("user.created", id.0)
+            .after(json!({ "login": new.login, "name": new.name, "role": new.role }))
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
 
-    pub async fn users(
-        &self,
-        scope: &Scope,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<Page<User>, StoreError> {
-        let rows = sql("SELECT * FROM users WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
-            .bind(scope.tenant())
-            .bind(after(cursor)?)
-            .bind(limit + 1)
-            .all(&self.db)
-            .await?;
-        let rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(rows, limit, |user| by_id(user.id.0)))
+    pub async fn users(&self, scope: &Scope, asked: &Asked) -> Result<Page<User>, StoreError> {
+        let list = sql("SELECT * FROM users WHERE tenant_id = $1").bind(scope.tenant());
+        asked.page(list, &self.db, read).await
     }
 
     pub async fn user(&self, scope: &Scope, id: UserId) -> Result<User, StoreError> {
@@ -133,16 +145,25 @@ impl Store {
             .get("password")
     }
 
-    /// A new role, password or state ends all sessions of the user but `spared`.
+    /// A new role, password or state ends all sessions of the user but `spared`. `Stale` when it was made `from` another
+    /// version than the one that is stored.
     pub async fn change_user(
         &self,
         scope: &Scope,
         id: UserId,
         change: &UserChange,
+        from: Option<u64>,
         spared: Option<crate::ids::SessionId>,
         now: Wall,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let old = sql("SELECT * FROM users WHERE tenant_id = $1 AND id = $2")
+            .bind(scope.tenant())
+            .bind(id)
+            .one(&mut tx)
+            .await?;
+        let old = read(&old)?;
+        made_from(from, old.version)?;
         sql("UPDATE users SET name = coalesce($3, name), role = coalesce($4, role), state = coalesce($5, state), \
              password = coalesce($6, password), version = version + 1, updated_at = $7 WHERE tenant_id = $1 AND id = $2")
             .bind(scope.tenant())
@@ -162,6 +183,18 @@ impl Store {
                 .run(&mut tx)
                 .await?;
         }
+        let mut after = json!({
+            "name": change.name.as_ref().unwrap_or(&old.name), "role": change.role.unwrap_or(old.role),
+            "disabled": change.disabled.unwrap_or(old.disabled),
+        });
+        if change.password.is_some() {
+            after["password"] = json!("changed");
+        }
+        deed("user.updated", id.0)
+            .before(json!({ "name": old.name, "role": old.role, "disabled": old.disabled }))
+            .after(after)
+            .note(&mut tx, scope, now)
+            .await?;
         tx.commit().await
     }
 }

@@ -49,6 +49,9 @@ impl Api {
         ))
     }
 
+    pub fn token(&self) -> &str {
+        &self.token
+    }
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
         self.http

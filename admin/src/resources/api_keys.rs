@@ -3,8 +3,8 @@
 use crate::AdminState;
 use crate::auth::Caller;
 use crate::doors::{covers, is_scope};
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, PageQuery};
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks};
 use crate::secret::{self, TokenKind};
 use crate::wire::{Moment, moment};
@@ -12,8 +12,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::ApiKeyId;
 use store::api_keys::{ApiKey, NewApiKey};
+use store::{ApiKeyId, Listing};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -64,18 +64,21 @@ pub struct ApiKeyCreated {
     key: String,
 }
 
+pub struct ApiKeys;
+
+impl Listed for ApiKeys {
+    const LISTING: &'static Listing = &store::api_keys::API_KEYS;
+}
+
 /// List API keys
-#[utoipa::path(get, path = "/api-keys", tag = "account", security(("bearer" = ["keys:read"])), params(PageQuery),
+#[utoipa::path(get, path = "/api-keys", tag = "account", security(("bearer" = ["keys:read"])), params(List<ApiKeys>),
     responses((status = 200, body = Page<ApiKeyView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(page): Query<PageQuery>,
+    List(asked, ..): List<ApiKeys>,
 ) -> Answer<Json<Page<ApiKeyView>>> {
-    let keys = state
-        .store
-        .api_keys(&caller.scope, page.cursor(), page.limit()?)
-        .await?;
+    let keys = state.store.api_keys(&caller.scope, &asked).await?;
     Ok(Json(Page::of(keys, view)))
 }
 

@@ -2,15 +2,18 @@
 
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, PageQuery};
+use crate::etag::{IfMatch, tagged};
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
 use crate::problem::Answer;
 use crate::wire::{Created, Moment, moment, number};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use model::CallerNumberId;
 use serde::{Deserialize, Serialize};
+use store::Listing;
 use store::caller_numbers::CallerNumber;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -51,18 +54,21 @@ pub struct CallerNumberRequest {
     number: String,
 }
 
+pub struct CallerNumbers;
+
+impl Listed for CallerNumbers {
+    const LISTING: &'static Listing = &store::caller_numbers::CALLER_NUMBERS;
+}
+
 /// List caller numbers
 #[utoipa::path(get, path = "/caller-numbers", tag = "numbers", security(("bearer" = ["numbers:read"])),
-    params(PageQuery), responses((status = 200, body = Page<CallerNumberView>)))]
+    params(List<CallerNumbers>), responses((status = 200, body = Page<CallerNumberView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(page): Query<PageQuery>,
+    List(asked, ..): List<CallerNumbers>,
 ) -> Answer<Json<Page<CallerNumberView>>> {
-    let numbers = state
-        .store
-        .caller_numbers(&caller.scope, page.cursor(), page.limit()?)
-        .await?;
+    let numbers = state.store.caller_numbers(&caller.scope, &asked).await?;
     Ok(Json(Page::of(numbers, view)))
 }
 
@@ -92,21 +98,27 @@ pub async fn get(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<CallerNumberId>,
-) -> Answer<Json<CallerNumberView>> {
-    Ok(Json(view(
-        state.store.caller_number(&caller.scope, id).await?,
-    )))
+) -> Answer<Response> {
+    let number = state.store.caller_number(&caller.scope, id).await?;
+    let version = number.version;
+    Ok(tagged(view(number), version))
 }
 
 /// Delete a caller number
 #[utoipa::path(delete, path = "/caller-numbers/{id}", tag = "numbers", security(("bearer" = ["numbers:write"])),
-    params(("id" = Uuid, Path)), responses((status = 204)))]
+    params(("id" = Uuid, Path), IfMatch), responses((status = 204)))]
 pub async fn delete(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<CallerNumberId>,
+    known: IfMatch,
 ) -> Answer<StatusCode> {
-    state.store.delete_caller_number(&caller.scope, id).await?;
+    let number = state.store.caller_number(&caller.scope, id).await?;
+    known.check(number.version)?;
+    state
+        .store
+        .delete_caller_number(&caller.scope, id, state.now())
+        .await?;
     state.engine.changed(caller.tenant()).await;
     Ok(StatusCode::NO_CONTENT)
 }

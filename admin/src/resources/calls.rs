@@ -1,11 +1,10 @@
 //! Calls: records with all that is known of them, their recordings, and those that are up right now.
 
-use super::leads::grade_of;
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Query};
-use crate::page::{Page, limit};
-use crate::problem::{Answer, Code, Problem};
+use crate::extract::At;
+use crate::page::{List, Listed, Page};
+use crate::problem::{Answer, Problem};
 use crate::ranges;
 use crate::wire::{Moment, moment};
 use axum::Json;
@@ -14,14 +13,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bots::{GradeRecord, TurnRecord};
 use engine::LiveCallView;
-use model::{
-    CallId, CampaignId, Direction, Disposition, ExtensionId, Grade, LeadId, LegStats, Termination,
-    TrunkId,
-};
-use serde::{Deserialize, Serialize};
+use model::{CallId, Direction, Disposition, Grade, LegStats, Termination};
+use serde::Serialize;
 use serde_json::Value;
-use store::calls::{CallFilter, CallOrder, CallPage, CallRow};
-use utoipa::{IntoParams, ToSchema};
+use store::Listing;
+use store::calls::{CallPage, CallRow};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 #[derive(Serialize, ToSchema)]
@@ -182,92 +179,21 @@ fn page_view(page: CallPage) -> CallPageView {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct CallQuery {
-    #[serde(rename = "started_at[gte]")]
-    #[param(value_type = Option<String>, format = DateTime)]
-    from: Option<Moment>,
-    #[serde(rename = "started_at[lt]")]
-    #[param(value_type = Option<String>, format = DateTime)]
-    to: Option<Moment>,
-    /// One or more with commas, `A,B`.
-    grade: Option<String>,
-    /// `robot`, `internal`, `outbound`, `inbound`; one or more with commas.
-    direction: Option<String>,
-    campaign_id: Option<Uuid>,
-    lead_id: Option<Uuid>,
-    extension_id: Option<Uuid>,
-    trunk_id: Option<Uuid>,
-    /// Connected or not.
-    answered: Option<bool>,
-    /// Part of the caller's number.
-    caller: Option<String>,
-    /// Part of the callee's number.
-    callee: Option<String>,
-    /// `-started_at` (default) or `started_at`.
-    sort: Option<String>,
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    cursor: Option<String>,
+pub struct Calls;
+
+impl Listed for Calls {
+    const LISTING: &'static Listing = &store::calls::CALLS;
 }
 
 /// List call records
-#[utoipa::path(get, path = "/calls", tag = "calls", security(("bearer" = ["calls:read"])), params(CallQuery),
+#[utoipa::path(get, path = "/calls", tag = "calls", security(("bearer" = ["calls:read"])), params(List<Calls>),
     responses((status = 200, body = Page<CallView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(asked): Query<CallQuery>,
+    List(asked, ..): List<Calls>,
 ) -> Answer<Json<Page<CallView>>> {
-    let unknown = |name: &str, detail: &str| {
-        Problem::new(Code::InvalidQuery).field(name, "unknown_value", detail)
-    };
-    let words = |text: Option<String>| -> Vec<String> {
-        text.iter()
-            .flat_map(|text| text.split(','))
-            .map(|word| word.trim().to_owned())
-            .collect()
-    };
-    let directions = words(asked.direction)
-        .into_iter()
-        .map(|word| {
-            serde_json::from_value::<Direction>(Value::String(word))
-                .map_err(|_| unknown("?direction", "robot, internal, outbound or inbound"))
-        })
-        .collect::<Answer<Vec<_>>>()?;
-    let order = match asked.sort.as_deref() {
-        None | Some("-started_at") => CallOrder::NewestFirst,
-        Some("started_at") => CallOrder::OldestFirst,
-        Some(_) => return Err(unknown("?sort", "started_at or -started_at")),
-    };
-    let filter = CallFilter {
-        from: asked.from.map(|at| at.0),
-        to: asked.to.map(|at| at.0),
-        directions,
-        campaign: asked.campaign_id.map(CampaignId),
-        lead: asked.lead_id.map(LeadId),
-        extension: asked.extension_id.map(ExtensionId),
-        trunk: asked.trunk_id.map(TrunkId),
-        grades: words(asked.grade)
-            .iter()
-            .map(|word| grade_of(word))
-            .collect::<Answer<_>>()?,
-        answered: asked.answered,
-        caller: asked.caller,
-        callee: asked.callee,
-    };
-    let page = state
-        .store
-        .calls(
-            &caller.scope,
-            &filter,
-            order,
-            limit(asked.limit)?,
-            asked.cursor.as_deref(),
-        )
-        .await?;
+    let page = state.store.calls(&caller.scope, &asked).await?;
     Ok(Json(Page::of(page, view)))
 }
 
@@ -348,6 +274,11 @@ pub async fn hang_up(
         .hang_up(caller.tenant(), id, caller.name())
         .await
     {
+        let scope = &caller.scope;
+        state
+            .store
+            .note_deed(scope, "call.hung_up", Some(id.0), &Value::Null, state.now())
+            .await?;
         Ok(StatusCode::ACCEPTED)
     } else {
         Err(Problem::not_found().detail("no such call is up"))

@@ -4,13 +4,16 @@ use super::extensions::reference;
 use super::templates;
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, limit};
+use crate::etag::{IfMatch, tagged_live};
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks, Code, Problem};
+use crate::tongue::Tongue;
 use crate::wire::{CalendarShape, Moment, check_calendar, moment};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use bots::Severity;
 use dialer::{Campaign, CampaignState, RetryRules};
 use engine::Waiting;
@@ -18,9 +21,10 @@ use model::{Calendar, CallerNumberId, CampaignId, TemplateId, TrunkId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use store::Listing;
 use store::caller_numbers::Approval;
 use store::campaigns::CampaignRow;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 #[derive(Serialize, ToSchema)]
@@ -64,17 +68,17 @@ pub struct CampaignView {
 pub struct WaitingView {
     /// `gateway`, `hours`, `lines`, `leads`, `banned`, or a rule of the gate such as `balance`.
     #[schema(example = "gateway")]
-    reason: &'static str,
-    detail: String,
+    pub reason: &'static str,
+    pub detail: String,
     /// What to do about it, where something can be done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<&'static str>,
+    pub fix: Option<&'static str>,
     /// When it goes on by itself, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<Moment>,
+    pub until: Option<Moment>,
 }
 
-fn waiting(waiting: Waiting) -> WaitingView {
+pub fn waiting(waiting: Waiting) -> WaitingView {
     let (reason, detail, fix, until) = match waiting {
         Waiting::Gateway => (
             "gateway",
@@ -166,12 +170,13 @@ fn view(row: CampaignRow) -> CampaignView {
 }
 
 /// One campaign, with what it waits for.
-async fn shown(state: &AdminState, caller: &Caller, id: CampaignId) -> Answer<Json<CampaignView>> {
+async fn shown(state: &AdminState, caller: &Caller, id: CampaignId) -> Answer<Response> {
     let row = state.store.campaign(&caller.scope, id).await?;
     let standing = state.engine.standing(caller.tenant(), id).await;
+    let version = row.version;
     let mut campaign = view(row);
     campaign.waiting_for = standing.and_then(|standing| standing.waiting).map(waiting);
-    Ok(Json(campaign))
+    Ok(tagged_live(campaign, version))
 }
 
 /// What is absent is the default.
@@ -290,47 +295,21 @@ fn pointer_of(error: dialer::CampaignError) -> &'static str {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct CampaignQuery {
-    /// `draft`, `running`, `paused` or `finished`.
-    state: Option<String>,
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    cursor: Option<String>,
+pub struct Campaigns;
+
+impl Listed for Campaigns {
+    const LISTING: &'static Listing = &store::campaigns::CAMPAIGNS;
 }
 
-/// List campaigns, newest first
+/// List campaigns
 #[utoipa::path(get, path = "/campaigns", tag = "dialling", security(("bearer" = ["campaigns:read"])),
-    params(CampaignQuery), responses((status = 200, body = Page<CampaignView>)))]
+    params(List<Campaigns>), responses((status = 200, body = Page<CampaignView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(asked): Query<CampaignQuery>,
+    List(asked, ..): List<Campaigns>,
 ) -> Answer<Json<Page<CampaignView>>> {
-    let wanted = asked
-        .state
-        .as_deref()
-        .map(|code| {
-            CampaignState::from_code(code).ok_or_else(|| {
-                Problem::new(Code::InvalidQuery).field(
-                    "?state",
-                    "unknown_value",
-                    format!("`{code}` is no state"),
-                )
-            })
-        })
-        .transpose()?;
-    let page = state
-        .store
-        .campaigns(
-            &caller.scope,
-            wanted,
-            limit(asked.limit)?,
-            asked.cursor.as_deref(),
-        )
-        .await?;
+    let page = state.store.campaigns(&caller.scope, &asked).await?;
     Ok(Json(Page::of(page, view)))
 }
 
@@ -360,7 +339,7 @@ pub async fn get(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<CampaignId>,
-) -> Answer<Json<CampaignView>> {
+) -> Answer<Response> {
     shown(&state, &caller, id).await
 }
 
@@ -368,30 +347,39 @@ pub async fn get(
 ///
 /// A running one takes the new plan over at once.
 #[utoipa::path(put, path = "/campaigns/{id}", tag = "dialling", security(("bearer" = ["campaigns:write"])),
-    params(("id" = Uuid, Path)), request_body = CampaignRequest, responses((status = 200, body = CampaignView)))]
+    params(("id" = Uuid, Path), IfMatch), request_body = CampaignRequest, responses((status = 200, body = CampaignView)))]
 pub async fn put(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<CampaignId>,
+    known: IfMatch,
+    tongue: Tongue,
     Body(asked): Body<CampaignRequest>,
-) -> Answer<Json<CampaignView>> {
+) -> Answer<Response> {
     let row = state.store.campaign(&caller.scope, id).await?;
+    known.check(row.version)?;
     let plan = planned(&state, &caller, id, asked).await?;
     if row.campaign.state == CampaignState::Running {
-        check_ready(&state, &caller, &plan).await?;
+        check_ready(&state, &caller, &plan, tongue).await?;
     }
     state
         .store
         .edit_campaign(&caller.scope, &plan, row.version, state.now())
-        .await?;
+        .await
+        .map_err(|error| known.lost(error))?;
     state.engine.campaign_changed(caller.tenant(), id).await;
     get(State(state), caller, At(id)).await
 }
 
 /// What a start needs: a diallable template, an approved number (or a trunk that shows its own), an enabled trunk.
-async fn check_ready(state: &AdminState, caller: &Caller, plan: &Campaign) -> Answer<()> {
+async fn check_ready(
+    state: &AdminState,
+    caller: &Caller,
+    plan: &Campaign,
+    tongue: Tongue,
+) -> Answer<()> {
     let (_, template) = templates::load(state, caller, plan.template).await?;
-    let findings = template.check();
+    let findings = template.check_in(tongue.of_template());
     if let Some(worst) = findings
         .iter()
         .find(|finding| finding.severity == Severity::Error)
@@ -429,7 +417,7 @@ async fn step(
     caller: &Caller,
     id: CampaignId,
     to: CampaignState,
-) -> Answer<Json<CampaignView>> {
+) -> Answer<Response> {
     state
         .store
         .move_campaign(&caller.scope, id, to, state.now())
@@ -445,9 +433,10 @@ pub async fn start(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<CampaignId>,
-) -> Answer<Json<CampaignView>> {
+    tongue: Tongue,
+) -> Answer<Response> {
     let row = state.store.campaign(&caller.scope, id).await?;
-    check_ready(&state, &caller, &row.campaign).await?;
+    check_ready(&state, &caller, &row.campaign, tongue).await?;
     step(&state, &caller, id, CampaignState::Running).await
 }
 
@@ -460,7 +449,7 @@ pub async fn pause(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<CampaignId>,
-) -> Answer<Json<CampaignView>> {
+) -> Answer<Response> {
     step(&state, &caller, id, CampaignState::Paused).await
 }
 

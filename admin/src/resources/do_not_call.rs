@@ -4,7 +4,7 @@ use super::extensions::reference;
 use crate::AdminState;
 use crate::auth::Caller;
 use crate::extract::{At, Body, Query};
-use crate::page::{Page, limit};
+use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks};
 use crate::wire::{Moment, moment, number};
 use axum::Json;
@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use dialer::{DncList, OptOutBy, Suppression};
 use model::CampaignId;
 use serde::{Deserialize, Serialize};
+use store::Listing;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -45,34 +46,21 @@ fn view(entry: Suppression) -> DoNotCallView {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct DoNotCallQuery {
-    /// Begins the number.
-    q: Option<String>,
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    cursor: Option<String>,
+pub struct DoNotCalls;
+
+impl Listed for DoNotCalls {
+    const LISTING: &'static Listing = &store::suppression::DO_NOT_CALL;
 }
 
 /// List numbers not to call
 #[utoipa::path(get, path = "/do-not-call", tag = "dialling", security(("bearer" = ["suppression:read"])),
-    params(DoNotCallQuery), responses((status = 200, body = Page<DoNotCallView>)))]
+    params(List<DoNotCalls>), responses((status = 200, body = Page<DoNotCallView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(asked): Query<DoNotCallQuery>,
+    List(asked, ..): List<DoNotCalls>,
 ) -> Answer<Json<Page<DoNotCallView>>> {
-    let page = state
-        .store
-        .suppressed(
-            &caller.scope,
-            asked.q.as_deref(),
-            limit(asked.limit)?,
-            asked.cursor.as_deref(),
-        )
-        .await?;
+    let page = state.store.suppressed(&caller.scope, &asked).await?;
     Ok(Json(Page::of(page, view)))
 }
 
@@ -165,9 +153,10 @@ pub async fn delete(
 ) -> Answer<StatusCode> {
     let country = state.store.tenant(&caller.scope).await?.country;
     let number = number(&text, &country, "/number")?;
+    let campaign = which.campaign_id.map(CampaignId);
     state
         .store
-        .unsuppress(&caller.scope, &number, which.campaign_id.map(CampaignId))
+        .unsuppress(&caller.scope, &number, campaign, state.now())
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,14 +4,15 @@ use crate::AdminState;
 use crate::auth::Caller;
 use crate::extract::Query;
 use crate::problem::{Answer, Checks};
+use crate::ring::{Heard, Lost};
 use crate::wire::Moment;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use engine::Notice;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
@@ -20,8 +21,9 @@ use utoipa::{IntoParams, ToSchema};
 
 /// How often the credential behind a stream is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
-/// Events a slow reader may be behind before the stream ends; it comes back and asks for the state.
+/// Events a slow reader may be behind before the stream ends; it comes back with the id of its last event.
 const BACKLOG: usize = 256;
+const LAST: HeaderName = HeaderName::from_static("last-event-id");
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
@@ -61,12 +63,21 @@ impl Wanted {
 
 /// Events as they happen
 ///
-/// A reader that falls far behind, or whose credential is revoked, is disconnected.
-#[utoipa::path(get, path = "/events", tag = "events", security(("bearer" = ["events:read"])), params(EventQuery),
+/// A stream of `text/event-stream`; each event's data is the object shown here. Types: `call.created`, `call.ringing`,
+/// `call.answered`, `call.refused`, `call.ended`, `call.graded`, `call.robot.turn`, `call.transcript.final`,
+/// `recording.ready`, `recording.failed`, `campaign.started`, `campaign.paused`, `campaign.progress`, `campaign.finished`,
+/// `lead.skipped` (with its rule), `extension.registered`, `extension.expired`, `extension.rejected` (with its reason),
+/// `trunk.up`, `trunk.down`; further ones may come. A reader that comes back with `Last-Event-ID` is told what it
+/// missed. When that cannot be told any more (`too_old`, or an id of an `other_run` of the server), the first event is
+/// `stream.reset` with the `reason`: read the state again, then go on from there. A reader that falls far behind, or whose
+/// credential is revoked, is disconnected.
+#[utoipa::path(get, path = "/events", tag = "events", security(("bearer" = ["events:read"])),
+    params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "the id of the last event that was read")),
     responses((status = 200, body = EventView, content_type = "text/event-stream")))]
 pub async fn stream(
     State(state): State<AdminState>,
     caller: Caller,
+    asked_headers: HeaderMap,
     Query(asked): Query<EventQuery>,
 ) -> Answer<impl IntoResponse> {
     let types: Vec<String> = asked
@@ -78,9 +89,13 @@ pub async fn stream(
     let mut checks = Checks::new();
     checks.that(types.len() <= 50, "?types", "too_long", "at most 50 types");
     checks.done()?;
-    let notices = state.engine.events();
+    // An id that is no text is of another run, like any other that is not ours.
+    let last = asked_headers
+        .get(LAST)
+        .map(|value| value.to_str().unwrap_or("?"));
+    let heard = state.ring.listen(last);
     let (sender, receiver) = mpsc::channel(BACKLOG);
-    tokio::spawn(pump(state, caller, Wanted(types), notices, sender));
+    tokio::spawn(pump(state, caller, Wanted(types), heard, sender));
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -94,20 +109,33 @@ async fn pump(
     state: AdminState,
     caller: Caller,
     wanted: Wanted,
-    mut notices: broadcast::Receiver<std::sync::Arc<Notice>>,
+    heard: Heard,
     sender: mpsc::Sender<Result<Event, Infallible>>,
 ) {
+    let Heard {
+        missed,
+        lost,
+        newest,
+        mut live,
+    } = heard;
+    let own = |notice: &Notice| notice.tenant == caller.tenant() && wanted.has(notice.kind);
     let mut look = tokio::time::interval(LOOK_AGAIN);
     look.tick().await;
     let mut looked = state.now();
     // Told at once, so that a reader knows from when on it misses nothing.
-    if sender
-        .send(Ok(Event::default().comment("listening")))
-        .await
-        .is_err()
-    {
-        return;
+    let listening = Event::default().comment("listening");
+    let reset = lost.map(|lost| reset(&state, lost, newest));
+    let missed = missed.iter().filter(|notice| own(notice));
+    let first = std::iter::once(listening)
+        .chain(reset)
+        .chain(missed.map(|notice| event(&state, notice)));
+    for event in first {
+        // A reader takes what it missed at its own pace.
+        if sender.send(Ok(event)).await.is_err() {
+            return;
+        }
     }
+    let mut told = newest;
     loop {
         tokio::select! {
             () = state.closing.cancelled() => return,
@@ -118,12 +146,17 @@ async fn pump(
                     return;
                 }
             }
-            notice = notices.recv() => {
+            notice = live.recv() => {
                 let notice = match notice {
                     Ok(notice) => notice,
                     Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
                 };
-                if notice.tenant != caller.tenant() || !wanted.has(notice.kind) {
+                // A gap: the reader comes back and hears what can be told.
+                if told > 0 && notice.seq != told + 1 {
+                    return;
+                }
+                told = notice.seq;
+                if !own(&notice) {
                     continue;
                 }
                 // A busy stream keeps no timer waiting, a quiet one has the timer.
@@ -133,8 +166,7 @@ async fn pump(
                         return;
                     }
                 }
-                if sender.try_send(Ok(event(&notice))).is_err()
-                {
+                if sender.try_send(Ok(event(&state, &notice))).is_err() {
                     return;
                 }
             }
@@ -142,14 +174,27 @@ async fn pump(
     }
 }
 
-fn event(notice: &Notice) -> Event {
-    let view = EventView {
-        id: notice.seq.to_string(),
+fn event(state: &AdminState, notice: &Notice) -> Event {
+    shown(EventView {
+        id: state.ring.id(notice.seq),
         kind: notice.kind,
         seq: notice.seq,
         occurred_at: notice.occurred_at.into(),
         data: &notice.data,
-    };
+    })
+}
+
+fn reset(state: &AdminState, lost: Lost, newest: u64) -> Event {
+    shown(EventView {
+        id: state.ring.id(newest),
+        kind: "stream.reset",
+        seq: newest,
+        occurred_at: state.now().into(),
+        data: &json!({ "reason": lost.code() }),
+    })
+}
+
+fn shown(view: EventView<'_>) -> Event {
     let text = serde_json::to_string(&view).unwrap_or_default();
-    Event::default().id(view.id).event(notice.kind).data(text)
+    Event::default().id(view.id).event(view.kind).data(text)
 }

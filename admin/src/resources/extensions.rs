@@ -2,20 +2,22 @@
 
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, PageQuery};
+use crate::etag::{IfMatch, tagged_live};
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks, Problem};
 use crate::secret;
 use crate::wire::{Moment, nullable};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use engine::RegistrationView;
 use model::{CallerNumberId, ExtensionId, TrunkId};
 use serde::{Deserialize, Serialize};
 use sip::Account;
-use store::StoreError;
 use store::extensions::{Extension, ExtensionSettings};
+use store::{Listing, StoreError};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -177,18 +179,21 @@ pub fn reference<T>(found: Result<T, StoreError>, pointer: &str) -> Answer<T> {
     })
 }
 
+pub struct Extensions;
+
+impl Listed for Extensions {
+    const LISTING: &'static Listing = &store::extensions::EXTENSIONS;
+}
+
 /// List extensions
-#[utoipa::path(get, path = "/extensions", tag = "devices", security(("bearer" = ["devices:read"])), params(PageQuery),
+#[utoipa::path(get, path = "/extensions", tag = "devices", security(("bearer" = ["devices:read"])), params(List<Extensions>),
     responses((status = 200, body = Page<ExtensionView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(page): Query<PageQuery>,
+    List(asked, ..): List<Extensions>,
 ) -> Answer<Json<Page<ExtensionView>>> {
-    let extensions = state
-        .store
-        .extensions(&caller.scope, page.cursor(), page.limit()?)
-        .await?;
+    let extensions = state.store.extensions(&caller.scope, &asked).await?;
     let registered = state.engine.registrations(caller.tenant()).await;
     Ok(Json(Page::of(extensions, |extension| {
         view(extension, &registered)
@@ -254,24 +259,27 @@ pub async fn get(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<ExtensionId>,
-) -> Answer<Json<ExtensionView>> {
+) -> Answer<Response> {
     let extension = state.store.extension(&caller.scope, id).await?;
     let registered = state.engine.registrations(caller.tenant()).await;
-    Ok(Json(view(extension, &registered)))
+    let version = extension.version;
+    Ok(tagged_live(view(extension, &registered), version))
 }
 
 /// Change an extension
 ///
 /// A new password ends nothing by itself: the device is challenged at its next registration.
 #[utoipa::path(patch, path = "/extensions/{id}", tag = "devices", security(("bearer" = ["devices:write"])),
-    params(("id" = Uuid, Path)), request_body = ExtensionPatch, responses((status = 200, body = ExtensionView)))]
+    params(("id" = Uuid, Path), IfMatch), request_body = ExtensionPatch, responses((status = 200, body = ExtensionView)))]
 pub async fn change(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<ExtensionId>,
+    known: IfMatch,
     Body(asked): Body<ExtensionPatch>,
-) -> Answer<Json<ExtensionView>> {
+) -> Answer<Response> {
     let extension = state.store.extension(&caller.scope, id).await?;
+    let from = known.check(extension.version)?;
     let mut checks = Checks::new();
     if let Some(name) = &asked.name {
         checks.text(name, "/name", 100);
@@ -293,23 +301,31 @@ pub async fn change(
     let account = asked
         .password
         .map(|password| account(&state, &extension.number, &slug, &password));
+    let account = account.as_ref();
     state
         .store
-        .save_extension(&caller.scope, id, &settings, account.as_ref(), state.now())
-        .await?;
+        .save_extension(&caller.scope, id, &settings, account, from, state.now())
+        .await
+        .map_err(|error| known.lost(error))?;
     state.engine.changed(caller.tenant()).await;
     get(State(state), caller, At(id)).await
 }
 
 /// Delete an extension
 #[utoipa::path(delete, path = "/extensions/{id}", tag = "devices", security(("bearer" = ["devices:write"])),
-    params(("id" = Uuid, Path)), responses((status = 204)))]
+    params(("id" = Uuid, Path), IfMatch), responses((status = 204)))]
 pub async fn delete(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<ExtensionId>,
+    known: IfMatch,
 ) -> Answer<StatusCode> {
-    state.store.delete_extension(&caller.scope, id).await?;
+    let extension = state.store.extension(&caller.scope, id).await?;
+    known.check(extension.version)?;
+    state
+        .store
+        .delete_extension(&caller.scope, id, state.now())
+        .await?;
     state.engine.changed(caller.tenant()).await;
     Ok(StatusCode::NO_CONTENT)
 }

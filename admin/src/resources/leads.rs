@@ -1,22 +1,27 @@
 //! Leads: the numbers robots are to call.
 
+use super::campaigns::{WaitingView, waiting};
+use super::decisions::{self, DecisionView};
 use super::extensions::reference;
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, limit};
-use crate::problem::{Answer, Checks, Code, Problem};
+use crate::etag::{IfMatch, tagged_live};
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
+use crate::problem::{Answer, Checks, Problem};
 use crate::wire::{Created, Moment, moment, number};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use dialer::{LeadState, LeadStateKind};
-use model::{CampaignId, Disposition, Grade, LeadId};
+use axum::response::Response;
+use dialer::{CampaignState, LeadState};
+use engine::Waiting;
+use model::{CampaignId, Disposition, Grade, LeadId, Wall};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use store::StoreError;
-use store::leads::{LeadFilter, LeadRow, NewLead, Selection};
-use utoipa::{IntoParams, ToSchema};
+use store::leads::{LeadRow, LeadWords, NewLead, Selection};
+use store::{Listing, StoreError};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 #[derive(Serialize, ToSchema)]
@@ -71,67 +76,21 @@ pub fn view(row: LeadRow) -> LeadView {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct LeadQuery {
-    campaign_id: Option<Uuid>,
-    state: Option<String>,
-    /// A to F.
-    grade: Option<String>,
-    batch: Option<String>,
-    /// Part of the number, or of the name.
-    q: Option<String>,
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    cursor: Option<String>,
+pub struct Leads;
+
+impl Listed for Leads {
+    const LISTING: &'static Listing = &store::leads::LEADS;
 }
 
-pub fn grade_of(text: &str) -> Answer<Grade> {
-    let mut letters = text.trim().chars();
-    match (letters.next().and_then(Grade::from_letter), letters.next()) {
-        (Some(grade), None) => Ok(grade),
-        _ => Err(Problem::new(Code::InvalidQuery).field("?grade", "unknown_value", "A to F")),
-    }
-}
-
-/// List leads, newest first
-#[utoipa::path(get, path = "/leads", tag = "leads", security(("bearer" = ["leads:read"])), params(LeadQuery),
+/// List leads
+#[utoipa::path(get, path = "/leads", tag = "leads", security(("bearer" = ["leads:read"])), params(List<Leads>),
     responses((status = 200, body = Page<LeadView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(asked): Query<LeadQuery>,
+    List(asked, ..): List<Leads>,
 ) -> Answer<Json<Page<LeadView>>> {
-    let kind = asked
-        .state
-        .as_deref()
-        .map(|code| {
-            LeadStateKind::from_code(code).ok_or_else(|| {
-                Problem::new(Code::InvalidQuery).field(
-                    "?state",
-                    "unknown_value",
-                    format!("`{code}` is no state"),
-                )
-            })
-        })
-        .transpose()?;
-    let filter = LeadFilter {
-        campaign: asked.campaign_id.map(CampaignId),
-        state: kind,
-        grade: asked.grade.as_deref().map(grade_of).transpose()?,
-        batch: asked.batch,
-        search: asked.q.filter(|text| !text.trim().is_empty()),
-    };
-    let page = state
-        .store
-        .leads(
-            &caller.scope,
-            &filter,
-            limit(asked.limit)?,
-            asked.cursor.as_deref(),
-        )
-        .await?;
+    let page = state.store.leads(&caller.scope, &asked).await?;
     Ok(Json(Page::of(page, view)))
 }
 
@@ -218,8 +177,15 @@ pub async fn get(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<LeadId>,
-) -> Answer<Json<LeadView>> {
-    Ok(Json(view(state.store.lead(&caller.scope, id).await?)))
+) -> Answer<Response> {
+    let row = state.store.lead(&caller.scope, id).await?;
+    let version = version(&row);
+    Ok(tagged_live(view(row), version))
+}
+
+/// A lead is changed by people and by calls: the moment of its last change is its version.
+fn version(row: &LeadRow) -> u64 {
+    row.updated_at.as_millis().max(0) as u64
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -233,36 +199,47 @@ pub struct LeadPatch {
 
 /// Change what a lead is called
 #[utoipa::path(patch, path = "/leads/{id}", tag = "leads", security(("bearer" = ["leads:write"])),
-    params(("id" = Uuid, Path)), request_body = LeadPatch, responses((status = 200, body = LeadView)))]
+    params(("id" = Uuid, Path), IfMatch), request_body = LeadPatch, responses((status = 200, body = LeadView)))]
 pub async fn change(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<LeadId>,
+    known: IfMatch,
     Body(asked): Body<LeadPatch>,
-) -> Answer<Json<LeadView>> {
+) -> Answer<Response> {
     let row = state.store.lead(&caller.scope, id).await?;
-    let name = asked.name.unwrap_or(row.lead.name);
-    let batch = asked.batch.unwrap_or(row.lead.batch);
-    let custom = asked.custom.unwrap_or(row.custom);
+    let from = known.check(version(&row))?.map(|_| row.updated_at);
+    let words = LeadWords {
+        name: asked.name.unwrap_or(row.lead.name),
+        batch: asked.batch.unwrap_or(row.lead.batch).trim().to_owned(),
+        custom: asked.custom.unwrap_or(row.custom),
+    };
     let mut checks = Checks::new();
-    check_words(&mut checks, &name, &batch, &custom);
+    check_words(&mut checks, &words.name, &words.batch, &words.custom);
     checks.done()?;
     state
         .store
-        .edit_lead(&caller.scope, id, &name, batch.trim(), &custom, state.now())
-        .await?;
+        .edit_lead(&caller.scope, id, &words, from, state.now())
+        .await
+        .map_err(|error| known.lost(error))?;
     get(State(state), caller, At(id)).await
 }
 
 /// Delete a lead
 #[utoipa::path(delete, path = "/leads/{id}", tag = "leads", security(("bearer" = ["leads:write"])),
-    params(("id" = Uuid, Path)), responses((status = 204)))]
+    params(("id" = Uuid, Path), IfMatch), responses((status = 204)))]
 pub async fn delete(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<LeadId>,
+    known: IfMatch,
 ) -> Answer<StatusCode> {
-    state.store.delete_lead(&caller.scope, id).await?;
+    let row = state.store.lead(&caller.scope, id).await?;
+    known.check(version(&row))?;
+    state
+        .store
+        .delete_lead(&caller.scope, id, state.now())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -351,7 +328,7 @@ pub async fn take_back(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<LeadId>,
-) -> Answer<Json<LeadView>> {
+) -> Answer<Response> {
     state
         .store
         .take_back(&caller.scope, id, state.now())
@@ -360,27 +337,69 @@ pub async fn take_back(
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Why)]
 pub struct WhyView {
     lead: LeadView,
+    /// What must happen before it is dialled; absent when it is on the phone or will not be dialled again. Beside what a
+    /// campaign waits for: `queue` (it is only listed), `campaign` (it is not running), `due` (its time), `turn`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<WaitingView>,
+    /// When it is looked at next, where that is known.
+    next_at: Option<Moment>,
     /// What the gate said, newest first.
     decisions: Vec<DecisionView>,
     /// Dials, newest first.
     attempts: Vec<AttemptView>,
 }
 
-#[derive(Serialize, ToSchema)]
-#[schema(as = Decision)]
-pub struct DecisionView {
-    at: Moment,
-    allowed: bool,
-    /// The rule that denied.
-    rule: Option<&'static str>,
-    detail: String,
-    /// When it will be asked again.
-    next_at: Option<Moment>,
-    campaign_id: Option<Uuid>,
-    /// The call it allowed.
-    call_id: Option<Uuid>,
+fn waits(
+    reason: &'static str,
+    detail: impl Into<String>,
+    fix: Option<&'static str>,
+    until: Option<Wall>,
+) -> Option<WaitingView> {
+    Some(WaitingView {
+        reason,
+        detail: detail.into(),
+        fix,
+        until: moment(until),
+    })
+}
+
+async fn waits_for(
+    state: &AdminState,
+    caller: &Caller,
+    row: &LeadRow,
+) -> Answer<Option<WaitingView>> {
+    let campaign = match (&row.lead.state, row.lead.campaign) {
+        (LeadState::Listed, _) => {
+            let fix = Some("POST /leads/enqueue");
+            return Ok(waits("queue", "it is listed and not in a queue", fix, None));
+        }
+        (LeadState::Queued | LeadState::Retry { .. }, Some(campaign)) => campaign,
+        _ => return Ok(None),
+    };
+    let plan = state
+        .store
+        .campaign(&caller.scope, campaign)
+        .await?
+        .campaign;
+    if plan.state != CampaignState::Running {
+        let detail = format!("its campaign is {}", plan.state.code());
+        let fix = Some("POST /campaigns/{id}/start");
+        return Ok(waits("campaign", detail, fix, None));
+    }
+    if row.due.is_some_and(|due| due > state.now()) {
+        return Ok(waits("due", "its time has not come", None, row.due));
+    }
+    let standing = state.engine.standing(caller.tenant(), campaign).await;
+    match standing.and_then(|standing| standing.waiting) {
+        // The others are not due; this one is.
+        None | Some(Waiting::Leads { .. }) => {
+            Ok(waits("turn", "its turn: others are before it", None, None))
+        }
+        Some(of_campaign) => Ok(Some(waiting(of_campaign))),
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -406,15 +425,15 @@ pub async fn why(
     At(id): At<LeadId>,
 ) -> Answer<Json<WhyView>> {
     let why = state.store.why(&caller.scope, id, 50).await?;
-    let decisions = why.decisions.into_iter().map(|row| DecisionView {
-        at: row.at.into(),
-        allowed: row.allowed,
-        rule: row.rule.map(|rule| rule.code()),
-        detail: row.detail,
-        next_at: moment(row.next),
-        campaign_id: row.campaign.map(|id| id.0),
-        call_id: row.call.map(|id| id.0),
-    });
+    let waits_for = waits_for(&state, &caller, &why.lead).await?;
+    let asked_again = why.decisions.first().filter(|row| !row.allowed);
+    let next_at = match why.lead.lead.state {
+        LeadState::Queued | LeadState::Retry { .. } => {
+            why.lead.due.max(asked_again.and_then(|row| row.next))
+        }
+        _ => None,
+    };
+    let decisions = why.decisions.into_iter().map(decisions::view);
     let attempts = why.attempts.into_iter().map(|row| AttemptView {
         call_id: row.call.0,
         caller: row.caller,
@@ -426,6 +445,8 @@ pub async fn why(
     });
     Ok(Json(WhyView {
         lead: view(why.lead),
+        waits_for,
+        next_at: moment(next_at),
         decisions: decisions.collect(),
         attempts: attempts.collect(),
     }))

@@ -2,17 +2,15 @@
 
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::Query;
-use crate::page::{Page, limit};
-use crate::problem::{Answer, Code, Problem};
+use crate::page::{List, Listed, Page};
+use crate::problem::Answer;
 use crate::wire::Moment;
 use axum::Json;
 use axum::extract::State;
-use billing::Kind;
-use model::CallId;
-use serde::{Deserialize, Serialize};
-use store::ledger::{PostingFilter, PostingRow};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use store::Listing;
+use store::ledger::PostingRow;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 #[derive(Serialize, ToSchema)]
@@ -81,62 +79,20 @@ fn view(row: PostingRow) -> PostingView {
     }
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct LedgerQuery {
-    /// One or more kinds with commas, `recharge,refund`.
-    kind: Option<String>,
-    call_id: Option<Uuid>,
-    /// From this moment on.
-    #[serde(rename = "at[gte]")]
-    #[param(value_type = Option<String>, format = DateTime)]
-    from: Option<Moment>,
-    /// Before this moment.
-    #[serde(rename = "at[lt]")]
-    #[param(value_type = Option<String>, format = DateTime)]
-    to: Option<Moment>,
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    cursor: Option<String>,
+pub struct Postings;
+
+impl Listed for Postings {
+    const LISTING: &'static Listing = &store::ledger::LEDGER;
 }
 
-/// List ledger postings, newest first
-#[utoipa::path(get, path = "/ledger", tag = "money", security(("bearer" = ["billing:read"])), params(LedgerQuery),
+/// List ledger postings
+#[utoipa::path(get, path = "/ledger", tag = "money", security(("bearer" = ["billing:read"])), params(List<Postings>),
     responses((status = 200, body = Page<PostingView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(asked): Query<LedgerQuery>,
+    List(asked, ..): List<Postings>,
 ) -> Answer<Json<Page<PostingView>>> {
-    let kinds = asked
-        .kind
-        .iter()
-        .flat_map(|text| text.split(','))
-        .map(|code| {
-            Kind::from_code(code.trim()).ok_or_else(|| {
-                Problem::new(Code::InvalidQuery).field(
-                    "?kind",
-                    "unknown_value",
-                    format!("`{code}` is no kind"),
-                )
-            })
-        })
-        .collect::<Answer<Vec<_>>>()?;
-    let filter = PostingFilter {
-        kinds,
-        call: asked.call_id.map(CallId),
-        from: asked.from.map(|at| at.0),
-        to: asked.to.map(|at| at.0),
-    };
-    let page = state
-        .store
-        .postings(
-            &caller.scope,
-            &filter,
-            limit(asked.limit)?,
-            asked.cursor.as_deref(),
-        )
-        .await?;
+    let page = state.store.postings(&caller.scope, &asked).await?;
     Ok(Json(Page::of(page, view)))
 }

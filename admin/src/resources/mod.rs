@@ -2,12 +2,15 @@
 //! (`doors`): `()` for everybody, else the permission it needs.
 
 pub mod api_keys;
+pub mod audit;
 pub mod caller_numbers;
 pub mod calls;
 pub mod campaigns;
+pub mod decisions;
 pub mod do_not_call;
 pub mod events;
 pub mod extensions;
+pub mod grading;
 pub mod health;
 pub mod imports;
 pub mod leads;
@@ -19,5 +22,6 @@ pub mod settings;
 pub mod setup;
 pub mod template_parts;
 pub mod templates;
+pub mod timeline;
 pub mod trunks;
 pub mod users;

@@ -1,12 +1,13 @@
 //! What the platform's administrators do across enterprises.
 
-use super::caller_numbers::{self, CallerNumberView};
+use super::caller_numbers::{self, CallerNumberView, CallerNumbers};
 use super::settings::{self, SettingsView};
 use super::setup::{check_password, enterprise};
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, PageQuery, limit};
+use crate::etag::IfMatch;
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks, Code, Problem};
 use crate::secret;
 use crate::wire::Created;
@@ -16,24 +17,27 @@ use axum::http::StatusCode;
 use billing::{Applied, Posting};
 use model::{CallerNumberId, Money, TenantId};
 use serde::{Deserialize, Serialize};
-use store::Role;
 use store::caller_numbers::Approval;
 use store::tenants::TenantTerms;
 use store::users::NewUser;
-use utoipa::{IntoParams, ToSchema};
+use store::{Listing, Role};
+use utoipa::ToSchema;
+
+pub struct Tenants;
+
+impl Listed for Tenants {
+    const LISTING: &'static Listing = &store::tenants::TENANTS;
+}
 
 /// List enterprises
 #[utoipa::path(get, path = "/platform/tenants", tag = "platform", security(("bearer" = ["platform:read"])),
-    params(PageQuery), responses((status = 200, body = Page<SettingsView>)))]
+    params(List<Tenants>), responses((status = 200, body = Page<SettingsView>)))]
 pub async fn tenants(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(page): Query<PageQuery>,
+    List(asked, ..): List<Tenants>,
 ) -> Answer<Json<Page<SettingsView>>> {
-    let tenants = state
-        .store
-        .tenants(caller.platform()?, page.cursor(), page.limit()?)
-        .await?;
+    let tenants = state.store.tenants(caller.platform()?, &asked).await?;
     Ok(Json(Page::of(tenants, settings::view)))
 }
 
@@ -101,11 +105,12 @@ pub struct RateRequest {
 
 /// Set an enterprise's terms
 #[utoipa::path(patch, path = "/platform/tenants/{id}", tag = "platform", security(("bearer" = ["platform:write"])),
-    params(("id" = Uuid, Path)), request_body = TermsPatch, responses((status = 204)))]
+    params(("id" = Uuid, Path), IfMatch), request_body = TermsPatch, responses((status = 204)))]
 pub async fn set_terms(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TenantId>,
+    known: IfMatch,
     Body(asked): Body<TermsPatch>,
 ) -> Answer<StatusCode> {
     if id == caller.tenant() && asked.banned == Some(true) {
@@ -149,10 +154,14 @@ pub async fn set_terms(
         robot_lines: asked.robot_lines,
         domains,
     };
+    let platform = caller.platform()?;
+    let tenant = state.store.tenant(&platform.tenant(id)).await?;
+    let from = known.check(tenant.version)?;
     state
         .store
-        .set_tenant_terms(caller.platform()?, id, &terms, state.now())
-        .await?;
+        .set_tenant_terms(platform, id, &terms, from, state.now())
+        .await
+        .map_err(|error| known.lost(error))?;
     state.engine.changed(id).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -212,41 +221,20 @@ pub async fn recharge(
     Ok((StatusCode::CREATED, Json(done)))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct ToDecide {
-    /// `pending` when absent, `approved` or `rejected`.
-    state: Option<String>,
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
 /// List caller numbers of all enterprises
+///
+/// `state=pending` are those that wait for a decision.
 #[utoipa::path(get, path = "/platform/caller-numbers", tag = "platform", security(("bearer" = ["platform:read"])),
-    params(ToDecide), responses((status = 200, body = Page<CallerNumberView>)))]
+    params(List<CallerNumbers>), responses((status = 200, body = Page<CallerNumberView>)))]
 pub async fn caller_numbers(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(asked): Query<ToDecide>,
+    List(asked, ..): List<CallerNumbers>,
 ) -> Answer<Json<Page<CallerNumberView>>> {
-    let approval =
-        Approval::parse(asked.state.as_deref().unwrap_or("pending")).ok_or_else(|| {
-            Problem::new(Code::InvalidQuery).field(
-                "?state",
-                "unknown_value",
-                "pending, approved or rejected",
-            )
-        })?;
+    let platform = caller.platform()?;
     let numbers = state
         .store
-        .caller_numbers_to_decide(
-            caller.platform()?,
-            approval,
-            asked.cursor.as_deref(),
-            limit(asked.limit)?,
-        )
+        .caller_numbers_to_decide(platform, &asked)
         .await?;
     Ok(Json(Page::of(numbers, caller_numbers::view)))
 }

@@ -4,6 +4,7 @@
 use super::templates::{load, save};
 use crate::AdminState;
 use crate::auth::Caller;
+use crate::etag::IfMatch;
 use crate::extract::At;
 use crate::page::Page;
 use crate::problem::{Answer, Checks, Code, Problem};
@@ -165,7 +166,7 @@ async fn assign(
     loop {
         let (head, mut template) = load(state, caller, id).await?;
         template.set_prompt(key, Some(prompt));
-        match save(state, caller, &head, &template).await {
+        match save(state, caller, &IfMatch::none(), &head, &template).await {
             Err(problem) if problem.is(Code::Conflict) && tries < 20 => tries += 1,
             Err(problem) => return Err(problem),
             Ok(()) => return Ok(template),

@@ -9,28 +9,35 @@ use crate::resources::setup::check_password;
 use crate::secret::{self, TokenKind};
 use crate::wire::Moment;
 use axum::Json;
-use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use store::sessions::NewSession;
 use store::users::UserChange;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// The other end of the socket a request came over.
+#[derive(Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
 /// Where the request came from, when it came over a socket.
 pub struct Source(Option<IpAddr>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Source {
+impl FromRequestParts<AdminState> for Source {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Source(info.map(|ConnectInfo(address)| address.ip())))
+    async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>();
+        let proxies = &state.config.trusted_proxies;
+        Ok(Source(
+            peer.map(|Peer(peer)| proxies.client(*peer, &parts.headers)),
+        ))
     }
 }
 
@@ -221,7 +228,14 @@ pub async fn password(
     };
     state
         .store
-        .change_user(&caller.scope, caller.user, &change, caller.session(), now)
+        .change_user(
+            &caller.scope,
+            caller.user,
+            &change,
+            None,
+            caller.session(),
+            now,
+        )
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,11 +2,12 @@
 
 use crate::AdminState;
 use crate::auth::Caller;
+use crate::etag::{IfMatch, tagged};
 use crate::extract::Body;
 use crate::problem::{Answer, Checks, Code, Problem};
 use crate::wire::{CalendarShape, Moment, check_calendar};
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use dialer::{AfterRefusal, FrequencyCap};
 use model::Calendar;
 use serde::{Deserialize, Serialize};
@@ -120,19 +121,23 @@ pub struct SettingsRequest {
 /// The enterprise's settings
 #[utoipa::path(get, path = "/settings", tag = "settings", security(("bearer" = ["settings:read"])),
     responses((status = 200, body = SettingsView)))]
-pub async fn get(State(state): State<AdminState>, caller: Caller) -> Answer<Json<SettingsView>> {
-    Ok(Json(view(state.store.tenant(&caller.scope).await?)))
+pub async fn get(State(state): State<AdminState>, caller: Caller) -> Answer<Response> {
+    let tenant = state.store.tenant(&caller.scope).await?;
+    let version = tenant.version;
+    Ok(tagged(view(tenant), version))
 }
 
 /// Replace the enterprise's settings
-#[utoipa::path(put, path = "/settings", tag = "settings", security(("bearer" = ["settings:write"])),
+#[utoipa::path(put, path = "/settings", tag = "settings", params(IfMatch), security(("bearer" = ["settings:write"])),
     request_body = SettingsRequest, responses((status = 200, body = SettingsView)))]
 pub async fn put(
     State(state): State<AdminState>,
     caller: Caller,
+    known: IfMatch,
     Body(asked): Body<SettingsRequest>,
-) -> Answer<Json<SettingsView>> {
+) -> Answer<Response> {
     let tenant = state.store.tenant(&caller.scope).await?;
+    let from = known.check(tenant.version)?;
     let mut checks = Checks::new();
     checks.text(&asked.name, "/name", 100);
     let zone: Option<model::Zone> = asked.zone.parse().ok();
@@ -195,8 +200,9 @@ pub async fn put(
     };
     state
         .store
-        .save_tenant_settings(&caller.scope, &settings, state.now())
-        .await?;
+        .save_tenant_settings(&caller.scope, &settings, from, state.now())
+        .await
+        .map_err(|error| known.lost(error))?;
     state.engine.changed(caller.tenant()).await;
-    Ok(Json(view(state.store.tenant(&caller.scope).await?)))
+    get(State(state), caller).await
 }

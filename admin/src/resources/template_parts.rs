@@ -1,14 +1,13 @@
 //! The parts of a template that people edit one at a time: its flow, its questions, its corrections. Each change is a new
 //! version of the whole.
 
-use super::templates::{load, precondition, save, tagged};
+use super::templates::{load, save};
 use crate::AdminState;
 use crate::auth::Caller;
+use crate::etag::{IfMatch, tagged};
 use crate::extract::{At, Body};
 use crate::problem::Answer;
-use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use bots::{Correction, Node, Question, Template};
 use model::TemplateId;
@@ -21,20 +20,20 @@ async fn show<T: Serialize>(
     part: impl FnOnce(Template) -> Vec<T>,
 ) -> Answer<Response> {
     let (head, template) = load(state, caller, id).await?;
-    Ok(tagged(Json(part(template)), head.version))
+    Ok(tagged(part(template), head.version.into()))
 }
 
 async fn replace(
     state: &AdminState,
     caller: &Caller,
     id: TemplateId,
-    headers: &HeaderMap,
+    known: &IfMatch,
     change: impl FnOnce(&mut Template),
 ) -> Answer<()> {
     let (head, mut template) = load(state, caller, id).await?;
-    precondition(headers, head.version)?;
+    known.check(head.version.into())?;
     change(&mut template);
-    save(state, caller, &head, &template).await
+    save(state, caller, known, &head, &template).await
 }
 
 /// A template's flow
@@ -50,16 +49,16 @@ pub async fn nodes(
 
 /// Replace a template's flow
 #[utoipa::path(put, path = "/templates/{id}/nodes", tag = "templates", security(("bearer" = ["templates:write"])),
-    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)), request_body(content = Vec<Object>),
+    params(("id" = Uuid, Path), IfMatch), request_body(content = Vec<Object>),
     responses((status = 200, body = Vec<Object>)))]
 pub async fn put_nodes(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TemplateId>,
-    headers: HeaderMap,
+    known: IfMatch,
     Body(nodes): Body<Vec<Node>>,
 ) -> Answer<Response> {
-    replace(&state, &caller, id, &headers, |template| {
+    replace(&state, &caller, id, &known, |template| {
         template.nodes = nodes
     })
     .await?;
@@ -79,16 +78,16 @@ pub async fn questions(
 
 /// Replace a template's questions
 #[utoipa::path(put, path = "/templates/{id}/questions", tag = "templates", security(("bearer" = ["templates:write"])),
-    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)), request_body(content = Vec<Object>),
+    params(("id" = Uuid, Path), IfMatch), request_body(content = Vec<Object>),
     responses((status = 200, body = Vec<Object>)))]
 pub async fn put_questions(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TemplateId>,
-    headers: HeaderMap,
+    known: IfMatch,
     Body(questions): Body<Vec<Question>>,
 ) -> Answer<Response> {
-    replace(&state, &caller, id, &headers, |template| {
+    replace(&state, &caller, id, &known, |template| {
         template.questions = questions
     })
     .await?;
@@ -109,16 +108,16 @@ pub async fn corrections(
 
 /// Replace a template's corrections
 #[utoipa::path(put, path = "/templates/{id}/corrections", tag = "templates",
-    security(("bearer" = ["templates:write"])), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
+    security(("bearer" = ["templates:write"])), params(("id" = Uuid, Path), IfMatch),
     request_body(content = Vec<Object>), responses((status = 200, body = Vec<Object>)))]
 pub async fn put_corrections(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TemplateId>,
-    headers: HeaderMap,
+    known: IfMatch,
     Body(corrections): Body<Vec<Correction>>,
 ) -> Answer<Response> {
-    replace(&state, &caller, id, &headers, |template| {
+    replace(&state, &caller, id, &known, |template| {
         template.corrections = corrections
     })
     .await?;

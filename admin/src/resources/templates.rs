@@ -2,17 +2,19 @@
 
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, PageQuery};
-use crate::problem::{Answer, Checks, Code, Problem};
+use crate::etag::{IfMatch, tagged};
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
+use crate::problem::{Answer, Checks, Problem};
 use crate::wire::Moment;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use bots::{Finding, Severity, Template};
 use model::TemplateId;
 use serde::Serialize;
+use store::Listing;
 use store::templates::TemplateHead;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -109,6 +111,7 @@ pub async fn load(
 pub async fn save(
     state: &AdminState,
     caller: &Caller,
+    known: &IfMatch,
     head: &TemplateHead,
     template: &Template,
 ) -> Answer<()> {
@@ -126,31 +129,9 @@ pub async fn save(
             &body,
             state.now(),
         )
-        .await?;
+        .await
+        .map_err(|error| known.lost(error))?;
     Ok(())
-}
-
-/// When the request names the version it was made from, that must still be the newest.
-pub fn precondition(headers: &HeaderMap, version: u32) -> Answer<()> {
-    match headers.get(header::IF_MATCH).map(|value| value.as_bytes()) {
-        None | Some(b"*") => Ok(()),
-        Some(tag) if tag == tag_of(version).as_bytes() => Ok(()),
-        Some(_) => {
-            Err(Problem::new(Code::PreconditionFailed).fix("read it again and repeat the change"))
-        }
-    }
-}
-
-fn tag_of(version: u32) -> String {
-    format!("\"{version}\"")
-}
-
-pub fn tagged(body: impl IntoResponse, version: u32) -> Response {
-    let mut response = body.into_response();
-    if let Ok(value) = HeaderValue::from_str(&tag_of(version)) {
-        response.headers_mut().insert(header::ETAG, value);
-    }
-    response
 }
 
 /// What no template may exceed, whatever its findings say.
@@ -204,18 +185,21 @@ async fn check_prompts(
     Ok(())
 }
 
+pub struct Templates;
+
+impl Listed for Templates {
+    const LISTING: &'static Listing = &store::templates::TEMPLATES;
+}
+
 /// List templates
 #[utoipa::path(get, path = "/templates", tag = "templates", security(("bearer" = ["templates:read"])),
-    params(PageQuery), responses((status = 200, body = Page<TemplateHeadView>)))]
+    params(List<Templates>), responses((status = 200, body = Page<TemplateHeadView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(page): Query<PageQuery>,
+    List(asked, ..): List<Templates>,
 ) -> Answer<Json<Page<TemplateHeadView>>> {
-    let templates = state
-        .store
-        .templates(&caller.scope, page.cursor(), page.limit()?)
-        .await?;
+    let templates = state.store.templates(&caller.scope, &asked).await?;
     Ok(Json(Page::of(templates, head_view)))
 }
 
@@ -245,15 +229,13 @@ async fn show(state: &AdminState, caller: &Caller, id: TemplateId) -> Answer<Res
         diallable,
         findings,
     } = judged(&template);
-    Ok(tagged(
-        Json(TemplateView {
-            head: head_view(head),
-            diallable,
-            findings,
-            template,
-        }),
-        version,
-    ))
+    let view = TemplateView {
+        head: head_view(head),
+        diallable,
+        findings,
+        template,
+    };
+    Ok(tagged(view, version.into()))
 }
 
 /// One template, with what is wrong with it
@@ -269,29 +251,32 @@ pub async fn get(
 
 /// Replace a template
 #[utoipa::path(put, path = "/templates/{id}", tag = "templates", security(("bearer" = ["templates:write"])),
-    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "the version it was made from")),
+    params(("id" = Uuid, Path), IfMatch),
     request_body(content = Object), responses((status = 200, body = TemplateView)))]
 pub async fn put(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TemplateId>,
-    headers: HeaderMap,
+    known: IfMatch,
     Body(template): Body<Template>,
 ) -> Answer<Response> {
     let (head, _) = state.store.template(&caller.scope, id).await?;
-    precondition(&headers, head.version)?;
-    save(&state, &caller, &head, &template).await?;
+    known.check(head.version.into())?;
+    save(&state, &caller, &known, &head, &template).await?;
     show(&state, &caller, id).await
 }
 
 /// Delete a template
 #[utoipa::path(delete, path = "/templates/{id}", tag = "templates", security(("bearer" = ["templates:write"])),
-    params(("id" = Uuid, Path)), responses((status = 204)))]
+    params(("id" = Uuid, Path), IfMatch), responses((status = 204)))]
 pub async fn delete(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TemplateId>,
+    known: IfMatch,
 ) -> Answer<StatusCode> {
+    let (head, _) = state.store.template(&caller.scope, id).await?;
+    known.check(head.version.into())?;
     state
         .store
         .delete_template(&caller.scope, id, state.now())

@@ -5,17 +5,20 @@ use super::extensions::{
 };
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, PageQuery};
+use crate::etag::{IfMatch, tagged_live};
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks};
 use crate::secret;
 use crate::wire::Moment;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use engine::RegistrationView;
 use model::TrunkId;
 use serde::{Deserialize, Serialize};
+use store::Listing;
 use store::trunks::{Trunk, TrunkSettings};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -137,18 +140,21 @@ fn check(checks: &mut Checks, settings: &TrunkSettings) {
     checks.that(fits, "/codecs", "unknown_value", "pcma, pcmu, or both");
 }
 
+pub struct Trunks;
+
+impl Listed for Trunks {
+    const LISTING: &'static Listing = &store::trunks::TRUNKS;
+}
+
 /// List trunks
-#[utoipa::path(get, path = "/trunks", tag = "devices", security(("bearer" = ["devices:read"])), params(PageQuery),
+#[utoipa::path(get, path = "/trunks", tag = "devices", security(("bearer" = ["devices:read"])), params(List<Trunks>),
     responses((status = 200, body = Page<TrunkView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(page): Query<PageQuery>,
+    List(asked, ..): List<Trunks>,
 ) -> Answer<Json<Page<TrunkView>>> {
-    let trunks = state
-        .store
-        .trunks(&caller.scope, page.cursor(), page.limit()?)
-        .await?;
+    let trunks = state.store.trunks(&caller.scope, &asked).await?;
     let registered = state.engine.registrations(caller.tenant()).await;
     Ok(Json(Page::of(trunks, |trunk| view(trunk, &registered))))
 }
@@ -215,22 +221,25 @@ pub async fn get(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TrunkId>,
-) -> Answer<Json<TrunkView>> {
+) -> Answer<Response> {
     let trunk = state.store.trunk(&caller.scope, id).await?;
     let registered = state.engine.registrations(caller.tenant()).await;
-    Ok(Json(view(trunk, &registered)))
+    let version = trunk.version;
+    Ok(tagged_live(view(trunk, &registered), version))
 }
 
 /// Change a trunk
 #[utoipa::path(patch, path = "/trunks/{id}", tag = "devices", security(("bearer" = ["devices:write"])),
-    params(("id" = Uuid, Path)), request_body = TrunkPatch, responses((status = 200, body = TrunkView)))]
+    params(("id" = Uuid, Path), IfMatch), request_body = TrunkPatch, responses((status = 200, body = TrunkView)))]
 pub async fn change(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TrunkId>,
+    known: IfMatch,
     Body(asked): Body<TrunkPatch>,
-) -> Answer<Json<TrunkView>> {
+) -> Answer<Response> {
     let trunk = state.store.trunk(&caller.scope, id).await?;
+    let from = known.check(trunk.version)?;
     let old = trunk.settings;
     let settings = TrunkSettings {
         name: asked.name.unwrap_or(old.name),
@@ -255,23 +264,31 @@ pub async fn change(
             &password,
         )
     });
+    let account = account.as_ref();
     state
         .store
-        .save_trunk(&caller.scope, id, &settings, account.as_ref(), state.now())
-        .await?;
+        .save_trunk(&caller.scope, id, &settings, account, from, state.now())
+        .await
+        .map_err(|error| known.lost(error))?;
     state.engine.changed(caller.tenant()).await;
     get(State(state), caller, At(id)).await
 }
 
 /// Delete a trunk
 #[utoipa::path(delete, path = "/trunks/{id}", tag = "devices", security(("bearer" = ["devices:write"])),
-    params(("id" = Uuid, Path)), responses((status = 204)))]
+    params(("id" = Uuid, Path), IfMatch), responses((status = 204)))]
 pub async fn delete(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<TrunkId>,
+    known: IfMatch,
 ) -> Answer<StatusCode> {
-    state.store.delete_trunk(&caller.scope, id).await?;
+    let trunk = state.store.trunk(&caller.scope, id).await?;
+    known.check(trunk.version)?;
+    state
+        .store
+        .delete_trunk(&caller.scope, id, state.now())
+        .await?;
     state.engine.changed(caller.tenant()).await;
     Ok(StatusCode::NO_CONTENT)
 }

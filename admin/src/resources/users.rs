@@ -2,8 +2,9 @@
 
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::extract::{At, Body, Query};
-use crate::page::{Page, PageQuery};
+use crate::etag::{IfMatch, tagged};
+use crate::extract::{At, Body};
+use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks, Code, Problem};
 use crate::resources::setup::{check_login, check_password};
 use crate::secret;
@@ -11,10 +12,11 @@ use crate::wire::{Created, Moment, moment};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use model::UserId;
 use serde::{Deserialize, Serialize};
-use store::Role;
 use store::users::{NewUser, User, UserChange};
+use store::{Listing, Role};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -88,18 +90,21 @@ pub struct UserPatch {
     password: Option<String>,
 }
 
+pub struct Users;
+
+impl Listed for Users {
+    const LISTING: &'static Listing = &store::users::USERS;
+}
+
 /// List people
-#[utoipa::path(get, path = "/users", tag = "people", security(("bearer" = ["users:read"])), params(PageQuery),
+#[utoipa::path(get, path = "/users", tag = "people", security(("bearer" = ["users:read"])), params(List<Users>),
     responses((status = 200, body = Page<UserView>)))]
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
-    Query(page): Query<PageQuery>,
+    List(asked, ..): List<Users>,
 ) -> Answer<Json<Page<UserView>>> {
-    let users = state
-        .store
-        .users(&caller.scope, page.cursor(), page.limit()?)
-        .await?;
+    let users = state.store.users(&caller.scope, &asked).await?;
     Ok(Json(Page::of(users, view)))
 }
 
@@ -139,22 +144,30 @@ pub async fn get(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<UserId>,
-) -> Answer<Json<UserView>> {
-    Ok(Json(view(state.store.user(&caller.scope, id).await?)))
+) -> Answer<Response> {
+    shown(&state, &caller, id).await
+}
+
+async fn shown(state: &AdminState, caller: &Caller, id: UserId) -> Answer<Response> {
+    let user = state.store.user(&caller.scope, id).await?;
+    let version = user.version;
+    Ok(tagged(view(user), version))
 }
 
 /// Change a person
 ///
 /// A new role or password, or being disabled, ends the person's sessions.
 #[utoipa::path(patch, path = "/users/{id}", tag = "people", security(("bearer" = ["users:write"])),
-    params(("id" = Uuid, Path)), request_body = UserPatch, responses((status = 200, body = UserView)))]
+    params(("id" = Uuid, Path), IfMatch), request_body = UserPatch, responses((status = 200, body = UserView)))]
 pub async fn change(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<UserId>,
+    known: IfMatch,
     Body(asked): Body<UserPatch>,
-) -> Answer<Json<UserView>> {
+) -> Answer<Response> {
     let user = state.store.user(&caller.scope, id).await?;
+    let from = known.check(user.version)?;
     if user.platform_admin && !caller.is_platform_admin() {
         return Err(
             Problem::new(Code::Forbidden).detail("this is an administrator of the platform")
@@ -184,7 +197,8 @@ pub async fn change(
     };
     state
         .store
-        .change_user(&caller.scope, id, &change, None, state.now())
-        .await?;
-    Ok(Json(view(state.store.user(&caller.scope, id).await?)))
+        .change_user(&caller.scope, id, &change, from, None, state.now())
+        .await
+        .map_err(|error| known.lost(error))?;
+    shown(&state, &caller, id).await
 }

@@ -1,5 +1,6 @@
 //! An API on a store of its own, with an engine whose other end the test holds.
 
+use crate::schema;
 use admin::{AdminState, Config};
 use axum::Router;
 use axum::body::Body;
@@ -9,7 +10,7 @@ use http_body_util::BodyExt;
 use model::*;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use store::{Platform, Store};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -26,6 +27,9 @@ pub struct FakeEngine {
     pub hung_up: Vec<CallId>,
     pub changed: Vec<TenantId>,
     pub campaigns_changed: Vec<CampaignId>,
+    /// Keeps questions instead of answering them.
+    pub holds: bool,
+    pub held: Vec<Question>,
 }
 
 pub struct House {
@@ -41,6 +45,13 @@ pub struct House {
     /// The first administrator's, who is the platform's too.
     pub root: String,
     pub tenant: TenantId,
+}
+
+/// The document, as the API serves it.
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> =
+        LazyLock::new(|| serde_json::to_value(admin::document()).unwrap());
+    &DOCUMENT
 }
 
 pub struct Reply {
@@ -168,7 +179,40 @@ impl House {
         (made["id"].as_str().unwrap().parse().unwrap(), token)
     }
 
+    /// The same installation as a process of its own would serve it.
+    pub fn another_process(&self) -> Router {
+        let (handle, questions, _) = Handle::new(64);
+        tokio::spawn(answer(questions, self.engine.clone()));
+        let hands = self.clock.clone();
+        admin::router(AdminState::new(
+            self.store.clone(),
+            self.platform.clone(),
+            handle,
+            Config::new(self.folder.path(), "http://127.0.0.1:8080", "huying"),
+            move || Wall::from_millis(hands.load(Ordering::Relaxed)),
+            CancellationToken::new(),
+        ))
+    }
+
+    /// Whatever comes back must be a status the document tells of.
     pub async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (
+            request.method().to_string(),
+            request.uri().path().to_owned(),
+        );
+        let reply = self.ask(request).await;
+        if let Some((route, operation)) = schema::operation(document(), &method, &path) {
+            let status = reply.status.as_str();
+            assert!(
+                operation["responses"].get(status).is_some(),
+                "{method} {route} does not tell of {status}: {}",
+                String::from_utf8_lossy(&reply.bytes)
+            );
+        }
+        reply
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
@@ -180,10 +224,10 @@ impl House {
     }
 
     pub fn request(&self, method: Method, token: &str, path: &str) -> axum::http::request::Builder {
-        let uri = if path.starts_with("/api/") {
-            path.to_owned()
-        } else {
-            format!("/api/v1{path}")
+        let uri = match path {
+            "/healthz" | "/readyz" => path.to_owned(),
+            path if path.starts_with("/api/") => path.to_owned(),
+            path => format!("/api/v1{path}"),
         };
         let builder = Request::builder().method(method).uri(uri);
         match token {
@@ -349,6 +393,10 @@ async fn answer(
     }
     while let Some(question) = questions.recv().await {
         let mut engine = engine.lock().unwrap();
+        if engine.holds {
+            engine.held.push(question);
+            continue;
+        }
         match question {
             Question::Registrations { tenant, reply } => {
                 reply.send(of(&engine.registrations, tenant)).ok();

@@ -53,7 +53,7 @@ async fn leads_are_added_found_changed_and_deleted() {
         ("?q=%E7%8E%8B", 1),
         ("?q=139", 1),
         ("?state=queued", 0),
-        ("?grade=a", 0),
+        ("?grade=A", 0),
     ] {
         let found = house.get(root, &format!("/leads{query}")).await.expect(200);
         assert_eq!(found["data"].as_array().unwrap().len(), n, "{query}");

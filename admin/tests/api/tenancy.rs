@@ -2,10 +2,11 @@
 //! of the other changes. A route that has no row here fails.
 
 use crate::calls::{ended, keep};
-use crate::house::{Campaign, House, template, tone};
+use crate::house::{Campaign, House, PASSWORD, template, tone};
 use axum::http::Method;
 use model::TenantId;
 use serde_json::{Value, json};
+use store::db::{Db, sql};
 
 /// Everything an enterprise can have one of.
 struct Belongings {
@@ -100,6 +101,31 @@ async fn snapshot(house: &House, own: &Belongings) -> Vec<Value> {
     ] {
         all.push(house.get(&own.token, &path).await.expect(200));
     }
+    all
+}
+
+/// Every row of an enterprise in every table that has its column: how many, and what they say.
+async fn contents(house: &House, tenant: TenantId) -> Vec<(String, String)> {
+    let path = house.folder.path().join("huying.db");
+    let db = Db::open(path.to_str().unwrap()).await.unwrap();
+    let text = |text: String| sql(Box::leak(text.into_boxed_str()));
+    let tables = sql(
+        "SELECT m.name AS name, group_concat('quote(' || c.name || ')', '||') AS columns \
+         FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table' GROUP BY m.name \
+         HAVING sum(c.name = 'tenant_id') = 1 ORDER BY m.name",
+    );
+    let mut all = Vec::new();
+    for row in tables.all(&db).await.unwrap() {
+        let (name, columns): (String, String) =
+            (row.get("name").unwrap(), row.get("columns").unwrap());
+        let rows = text(format!(
+            "SELECT {columns} AS said FROM {name} WHERE tenant_id = $1 ORDER BY said"
+        ));
+        for row in rows.bind(tenant).all(&db).await.unwrap() {
+            all.push((name.clone(), row.get("said").unwrap()));
+        }
+    }
+    assert!(all.len() > 30, "the enterprise has rows: {}", all.len());
     all
 }
 
@@ -358,6 +384,31 @@ fn rows(other: &Belongings) -> Vec<(&'static str, &'static str, Row)> {
             "/calls/{id}/recording",
             names(format!("/calls/{}/recording", other.call), &x),
         ),
+        (
+            "GET",
+            "/calls/{id}/timeline",
+            names(format!("/calls/{}/timeline", other.call), &x),
+        ),
+        (
+            "POST",
+            "/calls/{id}/regrade",
+            names(
+                format!("/calls/{}/regrade", other.call),
+                &json!({"rules_version": 1}),
+            ),
+        ),
+        (
+            "POST",
+            "/campaigns/{id}/regrade",
+            names(
+                format!("/campaigns/{}/regrade", c.campaign),
+                &json!({"rules_version": 1}),
+            ),
+        ),
+        ("GET", "/grade-rules", Own),
+        ("POST", "/grade-rules", Own),
+        ("GET", "/decisions", Own),
+        ("GET", "/audit", Own),
         ("GET", "/live-calls", Own),
         (
             "POST",
@@ -448,7 +499,15 @@ async fn an_id_of_another_enterprise_is_not_there_and_nothing_of_it_changes() {
         "every route has a row here, and every row a route"
     );
 
-    for token in [&alpha.token, &alpha_key] {
+    let stored = contents(&house, beta.tenant).await;
+    let mut tokens = vec![alpha.token.clone(), alpha_key];
+    for role in ["supervisor", "agent"] {
+        let number = if role == "agent" { "31" } else { "32" };
+        let new = json!({"number": number, "name": role, "role": role, "password": PASSWORD});
+        house.made(&alpha.token, "/users", new).await;
+        tokens.push(house.sign_in(&format!("{number}@alpha"), PASSWORD).await);
+    }
+    for token in &tokens {
         for (method, route, row) in &rows {
             let said = format!("{method} {route}");
             let verb: Method = method.parse().unwrap();
@@ -481,12 +540,20 @@ async fn an_id_of_another_enterprise_is_not_there_and_nothing_of_it_changes() {
             );
         }
     }
+    assert_eq!(contents(&house, beta.tenant).await, stored);
     assert_eq!(snapshot(&house, &beta).await, before);
     // Lists and filters by the other's ids are empty, not refused.
     for path in [
         format!("/calls?campaign_id={}", beta.campaign.campaign),
         format!("/leads?campaign_id={}", beta.campaign.campaign),
         format!("/ledger?call_id={}", beta.call),
+        format!("/calls?lead_id={}", beta.lead),
+        format!("/decisions?lead_id={}", beta.lead),
+        format!("/audit?subject_id={}", beta.extension),
+        format!("/extensions?trunk_id={}", beta.campaign.trunk),
+        format!("/campaigns?template_id={}", beta.campaign.template),
+        format!("/do-not-call?campaign_id={}", beta.campaign.campaign),
+        format!("/api-keys?created_by={}", beta.user),
     ] {
         let list = house.get(&alpha.token, &path).await.expect(200);
         assert!(list["data"].as_array().unwrap().is_empty(), "{path}");

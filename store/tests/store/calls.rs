@@ -6,8 +6,8 @@ use bots::{Decision, MatchKind, Matched, Speaker, TurnRecord};
 use dialer::LeadState;
 use model::*;
 use serde_json::json;
-use store::StoreError;
-use store::calls::{CallFilter, CallOrder};
+use store::calls::CALLS;
+use store::{Asked, StoreError};
 use switch::{CallEvent, Persist};
 
 fn turn(index: u32, speaker: Speaker) -> TurnRecord {
@@ -116,20 +116,14 @@ async fn calls_are_listed_by_time_filtered_and_paged(house: House) {
         answers.push(Persist::Finish(Box::new(end)));
     }
     answers.close().await;
-    for order in [CallOrder::NewestFirst, CallOrder::OldestFirst] {
-        let (mut seen, mut cursor) = (Vec::new(), None);
+    for order in ["-started_at", "started_at"] {
+        let (mut seen, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let page = house
-                .store
-                .calls(
-                    &shop.scope,
-                    &CallFilter::default(),
-                    order,
-                    2,
-                    cursor.as_deref(),
-                )
-                .await
-                .unwrap();
+            let mut asked = Asked::of(&CALLS).with("sort", order).unwrap().limit(2);
+            if let Some(cursor) = &cursor {
+                asked = asked.after(cursor).unwrap();
+            }
+            let page = house.store.calls(&shop.scope, &asked).await.unwrap();
             seen.extend(
                 page.rows
                     .into_iter()
@@ -140,84 +134,36 @@ async fn calls_are_listed_by_time_filtered_and_paged(house: House) {
                 break;
             }
         }
-        if order == CallOrder::NewestFirst {
+        if order == "-started_at" {
             seen.reverse();
         }
         assert_eq!(seen.len(), 7);
         assert!(seen.is_sorted());
     }
-    let count = async |filter: CallFilter| {
-        let listed = house
-            .store
-            .calls(&shop.scope, &filter, CallOrder::NewestFirst, 50, None)
-            .await
-            .unwrap()
-            .rows;
-        let totals = house.store.call_totals(&shop.scope, &filter).await.unwrap();
+    let count = async |filters: &[(&str, &str)]| {
+        let mut asked = Asked::of(&CALLS);
+        for (name, text) in filters {
+            asked = asked.with(name, text).unwrap();
+        }
+        let listed = house.store.calls(&shop.scope, &asked).await.unwrap().rows;
+        let totals = house.store.call_totals(&shop.scope, &asked).await.unwrap();
         assert_eq!(listed.len() as u64, totals.calls);
         (totals.calls, totals.answered, totals.charge.minor())
     };
-    assert_eq!(count(CallFilter::default()).await, (7, 4, 40));
-    assert_eq!(
-        count(CallFilter {
-            grades: vec![Grade::A, Grade::B],
-            ..CallFilter::default()
-        })
-        .await,
-        (4, 4, 40)
-    );
-    assert_eq!(
-        count(CallFilter {
-            answered: Some(false),
-            ..CallFilter::default()
-        })
-        .await,
-        (3, 0, 0)
-    );
-    assert_eq!(
-        count(CallFilter {
-            callee: Some("1003".into()),
-            ..CallFilter::default()
-        })
-        .await,
-        (1, 0, 0)
-    );
-    assert_eq!(
-        count(CallFilter {
-            callee: Some("%".into()),
-            ..CallFilter::default()
-        })
-        .await,
-        (0, 0, 0)
-    );
-    assert_eq!(
-        count(CallFilter {
-            directions: vec![Direction::Inbound],
-            ..CallFilter::default()
-        })
-        .await,
-        (0, 0, 0)
-    );
-    assert_eq!(
-        count(CallFilter {
-            from: Some(later(1)),
-            to: Some(later(2)),
-            ..CallFilter::default()
-        })
-        .await
-        .0,
-        2
-    );
-    let bad = house
-        .store
-        .calls(
-            &shop.scope,
-            &CallFilter::default(),
-            CallOrder::NewestFirst,
-            5,
-            Some("x"),
-        )
-        .await;
+    assert_eq!(count(&[]).await, (7, 4, 40));
+    assert_eq!(count(&[("grade", "A,B")]).await, (4, 4, 40));
+    assert_eq!(count(&[("answered", "false")]).await, (3, 0, 0));
+    assert_eq!(count(&[("callee", "1003")]).await, (1, 0, 0));
+    assert_eq!(count(&[("callee", "%")]).await, (0, 0, 0));
+    assert_eq!(count(&[("direction", "inbound")]).await, (0, 0, 0));
+    assert_eq!(count(&[("q", "1003")]).await, (1, 0, 0));
+    let (from, to) = (later(1).rfc3339(), later(2).rfc3339());
+    let between = [
+        ("started_at[gte]", from.as_str()),
+        ("started_at[lt]", to.as_str()),
+    ];
+    assert_eq!(count(&between).await.0, 2);
+    let bad = Asked::of(&CALLS).after("x");
     assert_eq!(bad.err(), Some(StoreError::Invalid { field: "cursor" }));
 }
 

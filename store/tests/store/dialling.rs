@@ -5,8 +5,9 @@ use crate::house::*;
 use dialer::{DncList, LeadState, OptOutBy, Suppression};
 use model::*;
 use std::collections::HashSet;
-use store::StoreError;
-use store::leads::{Duplicates, LeadFilter, Selection};
+use store::leads::{Duplicates, LEADS, Selection};
+use store::suppression::DO_NOT_CALL;
+use store::{Asked, StoreError};
 use switch::{BeginRefused, Denied, Persist};
 
 on_both!(no_lead_is_handed_out_twice_however_many_ask, threads = 4);
@@ -185,21 +186,21 @@ async fn an_opt_out_stops_what_is_queued_and_what_is_claimed(house: House) {
     );
     let listed = house
         .store
-        .suppressed(&shop.scope, None, 1, None)
+        .suppressed(&shop.scope, &Asked::of(&DO_NOT_CALL).limit(1))
         .await
         .unwrap();
-    let rest = house
-        .store
-        .suppressed(&shop.scope, None, 1, listed.next.as_deref())
-        .await
+    let next = Asked::of(&DO_NOT_CALL)
+        .limit(1)
+        .after(&listed.next.unwrap())
         .unwrap();
+    let rest = house.store.suppressed(&shop.scope, &next).await.unwrap();
     assert_eq!(
         (listed.rows.len(), rest.rows.len(), rest.next),
         (1, 1, None)
     );
     house
         .store
-        .unsuppress(&shop.scope, &number(1000), None)
+        .unsuppress(&shop.scope, &number(1000), None, NOW)
         .await
         .unwrap();
     assert!(
@@ -318,17 +319,17 @@ async fn an_import_accounts_for_every_row(house: House) {
         .unwrap();
     assert_eq!((outside.inserted, outside.duplicates), (1, vec![0]));
     // The list, page by page, shows each once.
-    let filter = LeadFilter {
-        campaign: Some(shop.campaign),
-        ..LeadFilter::default()
-    };
-    let (mut seen, mut cursor) = (HashSet::new(), None);
+    let filter = Asked::of(&LEADS)
+        .with("campaign_id", &shop.campaign.to_string())
+        .unwrap()
+        .limit(300);
+    let (mut seen, mut cursor) = (HashSet::new(), None::<String>);
     loop {
-        let page = house
-            .store
-            .leads(&shop.scope, &filter, 300, cursor.as_deref())
-            .await
-            .unwrap();
+        let asked = match &cursor {
+            Some(cursor) => filter.clone().after(cursor).unwrap(),
+            None => filter.clone(),
+        };
+        let page = house.store.leads(&shop.scope, &asked).await.unwrap();
         seen.extend(page.rows.iter().map(|row| row.lead.id));
         cursor = page.next;
         if cursor.is_none() {
@@ -336,14 +337,11 @@ async fn an_import_accounts_for_every_row(house: House) {
         }
     }
     assert_eq!(seen.len(), 1002);
-    let found = LeadFilter {
-        search: Some("lead 77".into()),
-        ..LeadFilter::default()
-    };
+    let found = Asked::of(&LEADS).with("q", "lead 77").unwrap();
     assert_eq!(
         house
             .store
-            .leads(&shop.scope, &found, 50, None)
+            .leads(&shop.scope, &found)
             .await
             .unwrap()
             .rows
@@ -404,7 +402,7 @@ async fn a_batch_is_queued_once_per_number_and_a_live_lead_is_left_alone(house: 
         Err(state.clone())
     );
     assert_eq!(
-        house.store.delete_lead(&shop.scope, inside).await,
+        house.store.delete_lead(&shop.scope, inside, NOW).await,
         Err(state)
     );
     let progress = house

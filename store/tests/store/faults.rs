@@ -255,7 +255,7 @@ async fn a_database_that_was_taken_over_is_not_written_to() {
     let write = async || {
         let n = number(2);
         let id = house.store.add_caller_number(&shop.scope, &n, NOW).await?;
-        house.store.delete_caller_number(&shop.scope, id).await
+        house.store.delete_caller_number(&shop.scope, id, NOW).await
     };
     assert_eq!(write().await, Ok(()));
     wire.cut();

@@ -4,8 +4,8 @@ use crate::databases::on_both;
 use crate::house::*;
 use billing::{Applied, Posting};
 use model::*;
-use store::StoreError;
-use store::ledger::{Balance, PostingFilter};
+use store::ledger::{Balance, LEDGER};
+use store::{Asked, StoreError};
 use switch::{BeginRefused, Input, Persist};
 
 fn balance(available: i64, reserved: i64) -> Balance {
@@ -41,7 +41,7 @@ async fn a_call_reserves_settles_and_releases(house: House) {
     shop.money_holds().await;
     let all = house
         .store
-        .postings(&shop.scope, &PostingFilter::default(), 10, None)
+        .postings(&shop.scope, &Asked::of(&LEDGER))
         .await
         .unwrap();
     let kinds: Vec<_> = all

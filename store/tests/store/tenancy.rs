@@ -4,13 +4,15 @@ use crate::databases::on_both;
 use crate::house::*;
 use dialer::{Campaign, CampaignState};
 use model::*;
-use serde_json::{Map, json};
-use store::calls::{CallFilter, CallOrder};
+use serde_json::json;
+use store::calls::CALLS;
+use store::campaigns::CAMPAIGNS;
 use store::extensions::ExtensionSettings;
-use store::leads::{Duplicates, LeadFilter, Selection};
-use store::ledger::PostingFilter;
+use store::leads::{Duplicates, LEADS, LeadWords, Selection};
+use store::ledger::LEDGER;
+use store::suppression::DO_NOT_CALL;
 use store::users::{NewUser, UserChange};
-use store::{Role, StoreError, fresh};
+use store::{Asked, Role, StoreError, fresh};
 use switch::Persist;
 
 macro_rules! not_found {
@@ -69,8 +71,8 @@ async fn what_is_another_tenants_is_not_there(house: House) {
     let before = figures(&house, &acme).await;
     not_found!(
         store.lead(them, lead_id),
-        store.edit_lead(them, lead_id, "x", "x", &Map::new(), NOW),
-        store.delete_lead(them, lead_id),
+        store.edit_lead(them, lead_id, &LeadWords::default(), None, NOW),
+        store.delete_lead(them, lead_id, NOW),
         store.take_back(them, lead_id, NOW),
         store.why(them, lead_id, 5),
         store.enqueue(them, beta.campaign, &Selection::Leads(vec![lead_id]), NOW),
@@ -97,23 +99,25 @@ async fn what_is_another_tenants_is_not_there(house: House) {
             NOW
         ),
         store.move_campaign(them, campaign, CampaignState::Paused, NOW),
-        store.delete_campaign(them, campaign),
+        store.delete_campaign(them, campaign, NOW),
         store.claim(them, campaign, 5, NOW),
         store.call(them, begin.call),
         store.regrade(them, begin.call, &grade, NOW),
-        store.unsuppress(them, &number(1000), None),
+        store.regrade_call(them, begin.call, 1, NOW),
+        store.regrade_campaign(them, campaign, 1, NOW),
+        store.unsuppress(them, &number(1000), None, NOW),
         store.template(them, template),
         store.template_version(them, template, 1),
         store.save_template(them, template, 1, "mine", &json!({}), NOW),
         store.delete_template(them, template, NOW),
         store.trunk(them, trunk_id),
-        store.save_trunk(them, trunk_id, &trunk("mine"), None, NOW),
-        store.delete_trunk(them, trunk_id),
+        store.save_trunk(them, trunk_id, &trunk("mine"), None, None, NOW),
+        store.delete_trunk(them, trunk_id, NOW),
         store.caller_number(them, caller),
-        store.delete_caller_number(them, caller),
+        store.delete_caller_number(them, caller, NOW),
         store.extension(them, extension),
-        store.save_extension(them, extension, &settings, None, NOW),
-        store.delete_extension(them, extension),
+        store.save_extension(them, extension, &settings, None, None, NOW),
+        store.delete_extension(them, extension, NOW),
         store.user(them, user),
         store.password_of(them, user),
     );
@@ -121,7 +125,7 @@ async fn what_is_another_tenants_is_not_there(house: House) {
         name: Some("Eve".into()),
         ..UserChange::default()
     };
-    not_found!(store.change_user(them, user, &change, None, NOW));
+    not_found!(store.change_user(them, user, &change, None, None, NOW));
     // Naming another tenant's trunk, template or number in one's own campaign.
     for theirs in [
         Campaign {
@@ -147,7 +151,7 @@ async fn what_is_another_tenants_is_not_there(house: House) {
     // Lists show one's own.
     assert!(
         store
-            .leads(them, &LeadFilter::default(), 50, None)
+            .leads(them, &Asked::of(&LEADS))
             .await
             .unwrap()
             .rows
@@ -155,13 +159,7 @@ async fn what_is_another_tenants_is_not_there(house: House) {
     );
     assert!(
         store
-            .calls(
-                them,
-                &CallFilter::default(),
-                CallOrder::NewestFirst,
-                50,
-                None
-            )
+            .calls(them, &Asked::of(&CALLS))
             .await
             .unwrap()
             .rows
@@ -169,7 +167,7 @@ async fn what_is_another_tenants_is_not_there(house: House) {
     );
     assert_eq!(
         store
-            .campaigns(them, None, 50, None)
+            .campaigns(them, &Asked::of(&CAMPAIGNS))
             .await
             .unwrap()
             .rows
@@ -178,20 +176,19 @@ async fn what_is_another_tenants_is_not_there(house: House) {
     );
     assert_eq!(
         store
-            .postings(them, &PostingFilter::default(), 50, None)
+            .postings(them, &Asked::of(&LEDGER))
             .await
             .unwrap()
             .rows
             .len(),
         1
     );
-    let of_theirs = PostingFilter {
-        call: Some(begin.call),
-        ..PostingFilter::default()
-    };
+    let of_theirs = Asked::of(&LEDGER)
+        .with("call_id", &begin.call.to_string())
+        .unwrap();
     assert!(
         store
-            .postings(them, &of_theirs, 50, None)
+            .postings(them, &of_theirs)
             .await
             .unwrap()
             .rows
@@ -215,7 +212,7 @@ async fn what_is_another_tenants_is_not_there(house: House) {
     );
     assert!(
         store
-            .suppressed(them, None, 50, None)
+            .suppressed(them, &Asked::of(&DO_NOT_CALL))
             .await
             .unwrap()
             .rows
@@ -277,7 +274,7 @@ async fn a_change_in_another_tenants_name_touches_nothing(house: House) {
 async fn figures(house: &House, shop: &Shop) -> String {
     let store = &house.store;
     let leads = store
-        .leads(&shop.scope, &LeadFilter::default(), 50, None)
+        .leads(&shop.scope, &Asked::of(&LEADS))
         .await
         .unwrap()
         .rows;
@@ -288,13 +285,7 @@ async fn figures(house: &House, shop: &Shop) -> String {
         .await
         .unwrap();
     let calls = store
-        .calls(
-            &shop.scope,
-            &CallFilter::default(),
-            CallOrder::NewestFirst,
-            50,
-            None,
-        )
+        .calls(&shop.scope, &Asked::of(&CALLS))
         .await
         .unwrap()
         .rows;
