@@ -30,11 +30,32 @@ pub fn open(config: &Config) -> Hearing {
             }
         }
         Err(WhisperError::Missing(path)) => Hearing::None {
-            why: format!(
-                "there is no speech model at {}; FIX: huying --data {} models pull",
-                path.display(),
-                config.data.display()
-            ),
+            why: match speech::models::find(&config.model) {
+                Some(model) => format!(
+                    "there is no speech model at {}; FIX: huying --data {} models pull {}",
+                    path.display(),
+                    config.data.display(),
+                    model.name
+                ),
+                None => format!(
+                    "there is no speech model {}; FIX: name a ggml file, or a model of `huying models list`",
+                    path.display()
+                ),
+            },
+        },
+        Err(WhisperError::Unreadable { path, error }) => Hearing::None {
+            why: match speech::models::find(&config.model) {
+                Some(model) => format!(
+                    "{} is no speech model whisper.cpp can read ({error}); FIX: huying --data {} models pull {}",
+                    path.display(),
+                    config.data.display(),
+                    model.name
+                ),
+                None => format!(
+                    "{} is no speech model whisper.cpp can read ({error}); FIX: bring the whole ggml file, or choose a model of `huying models list`",
+                    path.display()
+                ),
+            },
         },
         Err(error) => Hearing::None {
             why: error.to_string(),

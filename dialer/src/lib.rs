@@ -25,5 +25,5 @@ pub use lead::{Lead, LeadState, LeadStateKind};
 pub use outcome::LeadUpdate;
 pub use pacing::{Free, InUse, Lines, StartRate, free_lines};
 pub use policy::{AfterRefusal, By, FrequencyCap, Policy, Purpose};
-pub use special::{Called, SpecialKind};
+pub use special::{Called, EMERGENCY, SpecialKind};
 pub use suppression::{DncHit, DncList, OptOutBy, Suppression};

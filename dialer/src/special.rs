@@ -4,7 +4,7 @@ use model::{E164, NumberError};
 use serde::{Deserialize, Serialize};
 
 /// Dialled as such whatever the country: a traveller dials what he knows.
-const EMERGENCY: &[&str] = &["110", "119", "120", "112", "999", "911"];
+pub const EMERGENCY: &[&str] = &["110", "119", "120", "112", "999", "911"];
 
 /// Beside those, by the tenant's calling code: traffic police and maritime rescue, ambulances, text service for the deaf.
 const EMERGENCY_AT_HOME: &[(&str, &str)] = &[

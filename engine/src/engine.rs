@@ -344,15 +344,33 @@ fn heard(inbox: &Inbox, event: SpeechEvent) {
     }
 }
 
-/// Even ports of a range, or ports the system chose, their sockets held so that nobody else gets them.
+/// The even ports of a range that nobody else has, or ports the system chose, their sockets held so that nobody gets them.
 fn rtp_ports(
     bind: IpAddr,
     ports: RtpPorts,
 ) -> std::io::Result<(HashMap<u16, UdpSocket>, Vec<u16>)> {
     match ports {
         RtpPorts::Range(from, to) => {
-            let even = (from..=to).filter(|port| port % 2 == 0).collect();
-            Ok((HashMap::new(), even))
+            let mut taken = Vec::new();
+            let mut refused = None;
+            let mut open = |port: &u16| match crate::media_worker::bind(bind, *port) {
+                Ok(_) => true,
+                Err(error) => {
+                    taken.push(*port);
+                    refused = Some(error);
+                    false
+                }
+            };
+            let even = (from..=to).filter(|port| port % 2 == 0);
+            let free: Vec<u16> = even.filter(&mut open).collect();
+            if let Some(error) = refused {
+                if free.is_empty() {
+                    return Err(error);
+                }
+                // A call would be lost on each of them.
+                tracing::warn!(?taken, %error, "RTP ports are left out");
+            }
+            Ok((HashMap::new(), free))
         }
         RtpPorts::System(count) => {
             let mut bound = HashMap::new();

@@ -10,7 +10,7 @@ pub mod setup;
 use crate::config::Config;
 use crate::gateway::{self, Gateway, Seen};
 use crate::{hearing, serve};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use api::{Api, text};
 use cast::{CAST, Role};
 use engine::{Hearing, Notice};
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use setup::{PASSWORD, Plan, Prepared};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -30,30 +30,52 @@ const LEADS: &[u8] = include_bytes!("../../fixtures/sheets/leads.xlsx");
 /// No event for this long: something hangs.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Marks a folder as a demo's own, which the next demo may remove.
+const MARK: &str = "huying-demo";
+
+/// An empty folder where the last demo's may have been; anything else is left alone.
+fn fresh_folder(folder: &Path) -> Result<()> {
+    let empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+    if !empty {
+        ensure!(
+            folder.join(MARK).exists(),
+            "{} holds something else than a demo. FIX: choose another folder with --data, or remove it",
+            folder.display()
+        );
+        // Refused while somebody looks at the last demo's data.
+        drop(serve::take_folder(folder)?);
+        std::fs::remove_dir_all(folder).context("the last demo's folder cannot be removed")?;
+    }
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(folder.join(MARK), ""))
+        .with_context(|| {
+            format!(
+                "cannot write to {}. FIX: choose another folder with --data",
+                folder.display()
+            )
+        })
+}
+
 pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> Result<i32> {
     let hearing = hearing::open(&config);
-    let Hearing::Recogniser { name: model, .. } = &hearing else {
-        println!(
-            "The demo needs a speech model: huying models pull {}",
-            config.model
-        );
-        return Ok(1);
+    let model = match &hearing {
+        Hearing::Recogniser { name, .. } => name.clone(),
+        Hearing::None { why } => {
+            println!("The demo hears with a real recogniser: {why}");
+            return Ok(1);
+        }
     };
-    let model = model.clone();
     let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-    config.data = PathBuf::from("data-demo");
+    if config.data == Config::default().data {
+        config.data = PathBuf::from("data-demo");
+    }
     config.database.clear();
     config.sip = loopback;
     config.http = loopback;
     config.advertised.clear();
     config.public_url.clear();
     config.rtp_ports = "0".into();
-    if config.data.exists() {
-        // Refused while somebody looks at the last demo's data.
-        drop(serve::take_folder(&config.data)?);
-        std::fs::remove_dir_all(&config.data)
-            .context("the last demo's folder cannot be removed")?;
-    }
+    fresh_folder(&config.data)?;
     println!(
         "Huying demo: {} callees, {lines} robot lines, speech by {model}\n",
         CAST.len()

@@ -41,6 +41,8 @@ pub(crate) enum CallInput {
     Deadline,
     #[cfg(test)]
     Panic,
+    /// The service stops.
+    Stop,
     /// Somebody with the right to do so ends it.
     HangUp {
         actor: String,
@@ -338,6 +340,10 @@ impl Call {
                 self.core.note(world, "hang_up", json!({ "actor": actor }));
                 self.core
                     .end_by(world, EndedBy::Operator, "ended by an operator");
+            }
+            CallInput::Stop => {
+                self.core
+                    .end_by(world, EndedBy::System, "the service was stopped");
             }
             #[cfg(test)]
             CallInput::Panic => panic!("a defect in a call"),

@@ -215,12 +215,7 @@ impl Node {
                 let mut all: Vec<CallId> = self.calls.keys().copied().collect();
                 all.sort();
                 for call in all {
-                    self.call(
-                        call,
-                        CallInput::HangUp {
-                            actor: "system".into(),
-                        },
-                    );
+                    self.call(call, CallInput::Stop);
                 }
             }
         }

@@ -18,7 +18,6 @@ async fn every_callee_gets_its_grade_its_recording_and_its_charge() -> Result<()
     tests::one_tls_provider();
     let folder = tempfile::tempdir()?;
     std::env::set_current_dir(folder.path())?;
-    // An earlier run left its folder: this one is a second run.
     let leftovers = Path::new("data-demo");
     std::fs::create_dir(leftovers)?;
     serve::start(&loopback(leftovers), deaf())
@@ -32,6 +31,12 @@ async fn every_callee_gets_its_grade_its_recording_and_its_charge() -> Result<()
         model,
         ..Default::default()
     };
+    // Somebody's own folder of that name is left alone.
+    let refused = huying::demo::run(config.clone(), 4, None).await;
+    ensure!(refused.is_err_and(|error| error.to_string().contains("FIX")));
+    ensure!(leftovers.join("huying.db").exists());
+    // An earlier demo's is not: this one is a second run.
+    std::fs::write(leftovers.join("huying-demo"), "")?;
     let run = huying::demo::run(config, 4, Some(file.clone()));
     let status = tokio::time::timeout(Duration::from_secs(480), run)
         .await

@@ -212,6 +212,13 @@ pub async fn create(
     let digits =
         (2..=8).contains(&asked.number.len()) && asked.number.bytes().all(|b| b.is_ascii_digit());
     checks.that(digits, "/number", "invalid", "2 to 8 digits");
+    let emergency = dialer::EMERGENCY.contains(&asked.number.as_str());
+    checks.that(
+        !emergency,
+        "/number",
+        "reserved",
+        "is an emergency number: who dials it must reach the emergency service",
+    );
     checks.text(&asked.name, "/name", 100);
     if let Some(password) = &asked.password {
         check_device_password(&mut checks, password);

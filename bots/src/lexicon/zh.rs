@@ -161,7 +161,7 @@ const PLACES: &str = "店 小店 饭店 饭馆 小饭馆 餐馆 餐厅 厂 小�
     服装店 水果店 便利店 火锅店 奶茶店 美容院 修理厂 农家乐 民宿 酒店 宾馆";
 
 /// Said alone, or first: consent and refusal that mean nothing inside longer words (好 in 你好, 对 in 对不起).
-pub(super) const WEAK_YES: &str = "好 好的 好啊 好呀 好嘞 好吧 好哒 好滴 好咧 好好 好好好 好的好的 好啦 那好 那好吧 那好啊 行 行啊 行吧 行呀 行的 那行 那行吧 行行 行行行 可 对 对的 对啊 对呀 对对 对对对 是 是的 是啊 是呀 是是是 是我 我是 是本人 没错 不错 不错啊 不错的 没错没错 \
+pub(super) const WEAK_YES: &str = "好 好的 你好的 您好的 好啊 好呀 好嘞 好吧 好哒 好滴 好咧 好好 好好好 好的好的 好啦 那好 那好吧 那好啊 行 行啊 行吧 行呀 行的 那行 那行吧 行行 行行行 可 对 对的 对啊 对呀 对对 对对对 是 是的 是啊 是呀 是是是 是我 我是 是本人 没错 不错 不错啊 不错的 没错没错 \
     要 要的 要啊 要要要 有 有的 有啊 想 想啊 想的 成 成啊 中 妥 妥了 得 得嘞 嗯好 嗯行 嗯嗯好 ok okay yes yeah 欧克 你说 您说 你讲 您讲 请讲 请说 说 讲 当然 会 会的 能 能啊 好 系 系啊 得 好啊好啊 嗯对 嗯是";
 pub(super) const WEAK_NO: &str = "不 不不 不不不 不是 不是的 不是啊 没 没有 没有啊 没有没有 没呢 还没 还没有 不好 不对 不 no 不会 不能 不成 行了 好了 唔系 唔好 冇 免 别";
 /// These count at the front of a clause too, whatever follows.

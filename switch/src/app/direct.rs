@@ -285,7 +285,10 @@ impl Direct {
         if self.callees.is_empty() && self.winner.is_none() {
             let best = self.refusal.take().unwrap_or(fault(480, 19, ""));
             let Gone {
-                code, q850, text, ..
+                code,
+                q850,
+                text,
+                local,
             } = best;
             let code = code.unwrap_or(408);
             if let Some(invite) = self.caller_invite(core) {
@@ -293,7 +296,11 @@ impl Direct {
                 world.sip.reject(world.now, invite, code, &text, q850);
             }
             let disposition = Disposition::Unreached(Unreached::from_sip(code, q850));
-            let by = EndedBy::Callee;
+            let by = if local {
+                EndedBy::System
+            } else {
+                EndedBy::Callee
+            };
             core.end(
                 world,
                 disposition,

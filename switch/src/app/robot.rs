@@ -209,7 +209,12 @@ impl Robot {
             other => other,
         };
         let termination = Termination {
-            by: EndedBy::Callee,
+            // Our own time-out is nobody's doing but ours.
+            by: if local {
+                EndedBy::System
+            } else {
+                EndedBy::Callee
+            },
             sip_code: code,
             q850,
             text,
