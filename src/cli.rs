@@ -72,6 +72,8 @@ pub enum Command {
         #[arg(long, default_value_t = 4)]
         lines: u16,
     },
+    /// Play whole campaigns in virtual time, with everything that can go wrong, and check what must hold after every step.
+    Simulate(crate::simulate::Simulate),
     /// Check this machine and installation; every failure comes with its FIX.
     Doctor {
         /// Also place a call over loopback and measure its audio both ways.
@@ -212,6 +214,7 @@ pub async fn run(cli: Cli) -> Result<i32> {
     match command {
         Command::Serve => crate::serve::run(config).await,
         Command::Demo { json, lines } => crate::demo::run(config, lines, json).await,
+        Command::Simulate(args) => tokio::task::block_in_place(|| crate::simulate::run(&args)),
         Command::Doctor { call } => crate::doctor::run(&config, call).await,
         Command::Models(Models::List) => crate::models::list(&config),
         Command::Models(Models::Pull { name, from }) => {

@@ -2,7 +2,7 @@
 //!
 //! Map: `cli` · `config` · `database` (opened, with what to do when it cannot be) · `serve` (the product) · `hearing` (which
 //! recogniser) · `models` · `journal` (shown) · `doctor` · `phones` (simulated
-//! phones) · `gateway` (simulated voice gateway and callees) · `demo` · `bench`.
+//! phones) · `gateway` (simulated voice gateway and callees) · `simulate` (campaigns in virtual time) · `demo` · `bench`.
 
 pub mod bench;
 pub mod cli;
@@ -16,3 +16,4 @@ pub mod journal;
 pub mod models;
 pub mod phones;
 pub mod serve;
+pub mod simulate;

@@ -191,6 +191,11 @@ async fn facts(
 
 /// Rows come newest first.
 fn add_attempt(history: &mut History, row: &Row) -> Result<(), StoreError> {
+    let disposition: Option<Disposition> = row.maybe_json("disposition")?;
+    // It never left: no call to the number, and nothing learned of it.
+    if disposition == Some(Disposition::Refused) {
+        return Ok(());
+    }
     history.recent.push(row.get("begun_at")?);
     if row.get::<String>("state")? == "open" {
         history.in_flight = true;
@@ -203,7 +208,7 @@ fn add_attempt(history: &mut History, row: &Row) -> Result<(), StoreError> {
         history.refused_at = history.refused_at.max(Some(ended));
     }
     if history.last.is_none_or(|last| last.at < ended)
-        && let Some(disposition) = row.maybe_json("disposition")?
+        && let Some(disposition) = disposition
     {
         history.last = Some(LastAttempt {
             at: ended,

@@ -19,6 +19,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "switch",
         &["model", "sip", "media", "dialer", "bots", "billing"],
     ),
+    // The world around the node, pretended; and a judge of what the node does in it.
+    (
+        "simulation",
+        &[
+            "model", "sip", "media", "dialer", "bots", "billing", "switch",
+        ],
+    ),
     // `bots` owns the recogniser's trait, `media` the frames it listens to.
     ("speech", &["model", "bots", "media"]),
     // Keeps the values of the pure crates: accounts and bindings (sip), leads and decisions (dialer), templates, turns and
@@ -47,23 +54,53 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "huying",
         &[
-            "model", "sip", "media", "dialer", "bots", "billing", "switch", "speech", "store",
-            "engine", "admin", "pgserver",
+            "model",
+            "sip",
+            "media",
+            "dialer",
+            "bots",
+            "billing",
+            "switch",
+            "simulation",
+            "speech",
+            "store",
+            "engine",
+            "admin",
+            "pgserver",
         ],
     ),
     // Looks at everything from outside.
     (
         "tests",
         &[
-            "model", "sip", "media", "dialer", "bots", "billing", "switch", "speech", "store",
-            "engine", "admin", "pgserver", "huying",
+            "model",
+            "sip",
+            "media",
+            "dialer",
+            "bots",
+            "billing",
+            "switch",
+            "simulation",
+            "speech",
+            "store",
+            "engine",
+            "admin",
+            "pgserver",
+            "huying",
         ],
     ),
 ];
 
 /// The pure ring: stepped single-threaded through virtual time, so the same seed gives the same log.
 const PURE: &[&str] = &[
-    "model", "sip", "media", "dialer", "bots", "billing", "switch",
+    "model",
+    "sip",
+    "media",
+    "dialer",
+    "bots",
+    "billing",
+    "switch",
+    "simulation",
 ];
 
 /// What would let the world into the pure ring, by whichever way it came.

@@ -78,6 +78,21 @@ async fn the_longest_due_come_first_and_the_rest_say_when(house: House) {
     answers.close().await;
 }
 
+on_both!(an_attempt_that_never_left_is_no_call_to_the_number);
+async fn an_attempt_that_never_left_is_no_call_to_the_number(house: House) {
+    let shop = house.shop("acme", 1000).await;
+    shop.queue(1).await;
+    let mut answers = house.writer();
+    let candidate = answers.claim(&shop, 1, NOW).await.remove(0);
+    let begin = shop.begin(&candidate.lead, 1);
+    answers.begin(begin.clone()).await.unwrap();
+    let end = shop.unanswered(&begin, Disposition::Refused);
+    answers.push(Persist::Finish(Box::new(end)));
+    let back = answers.claim(&shop, 1, later(86_000)).await.remove(0);
+    assert_eq!((back.history.recent.len(), back.history.last), (0, None));
+    answers.close().await;
+}
+
 on_both!(the_gate_learns_of_attempts_refusals_and_lists);
 async fn the_gate_learns_of_attempts_refusals_and_lists(house: House) {
     let shop = house.shop("acme", 1000).await;

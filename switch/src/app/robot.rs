@@ -107,22 +107,7 @@ impl Robot {
         core.customer = self.leg;
         match self.leg {
             Some(_) => core.notify(world, "call.created", Value::Null),
-            None => {
-                let text = "no RTP port is free".to_owned();
-                // Q.850 34: no circuit available.
-                let q850 = Some(34);
-                let termination = Termination {
-                    by: EndedBy::System,
-                    sip_code: Some(503),
-                    q850,
-                    text,
-                };
-                core.end(
-                    world,
-                    Disposition::Unreached(Unreached::Network),
-                    termination,
-                );
-            }
+            None => self.refuse(core, world, "no RTP port is free"),
         }
     }
 

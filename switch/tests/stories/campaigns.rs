@@ -231,13 +231,18 @@ fn hanging_up_all_ends_every_call_with_its_record() {
 
 #[test]
 fn two_campaigns_share_a_trunk_by_turns() {
-    let mut stage = with_leads(12, 8);
+    let mut stage = with_leads(12, 4);
+    for n in 5..=8 {
+        stage.list(100 + n, second_campaign(), &mobile(n as usize));
+        stage.peers[GATEWAY]
+            .manners
+            .insert(mobile(n as usize), willing());
+    }
     stage.lines = 1;
     stage.change_house(|house| house.trunks[0].max_calls = 1);
     stage.start(|_| {});
-    // The other one has no leads of its own here: the shop serves both from one list, which is enough to see who asks.
     let mut other = plan();
-    other.campaign.id = CampaignId(model::id::Uuid::from_u128(30));
+    other.campaign.id = second_campaign();
     stage.tell(Input::Campaign(Arc::new(other)));
     stage.run_campaign();
     stage.close();
@@ -246,4 +251,28 @@ fn two_campaigns_share_a_trunk_by_turns() {
         stage.shop.finishes.iter().filter(of).count()
     };
     assert_eq!((by(campaign()), stage.shop.finishes.len()), (4, 8));
+}
+
+#[test]
+fn a_lead_for_whom_no_port_is_free_loses_no_attempt() {
+    let mut stage = with_leads(13, 1);
+    stage.start(|campaign| campaign.state = CampaignState::Paused);
+    stage.peers[BO].manner = Manner::answers();
+    for _ in 0..30 {
+        stage.call(ANA, "1002");
+    }
+    stage.seconds(5);
+    stage.start(|_| {});
+    stage.seconds(5);
+    let record = stage.shop.records(&mobile(1))[0];
+    assert_eq!(record.cdr.disposition, Disposition::Refused);
+    assert_eq!(record.cdr.termination.text, "no RTP port is free");
+    let lead = &stage.shop.row(&mobile(1)).expect("a lead").lead;
+    assert_eq!((lead.attempts, lead.unreached_in_a_row), (0, 0));
+    for id in stage.peers[ANA].dialogs.keys().copied().collect::<Vec<_>>() {
+        stage.hang_up(ANA, id);
+    }
+    stage.run_campaign();
+    stage.close();
+    assert_eq!(stage.shop.records(&mobile(1)).len(), 2);
 }

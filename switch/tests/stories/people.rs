@@ -32,7 +32,7 @@ fn registration_needs_the_password() {
     assert!(!stage.notices("extension.rejected").is_empty());
     assert_eq!(stage.shop.bound.len(), 1);
     assert_eq!(stage.node.registrations(tenant()).len(), 1);
-    let contact = stage.shop.bound.first().expect("Ana's").clone();
+    let contact = stage.shop.bound.keys().next().expect("Ana's").clone();
     assert!(contact.contains("10.0.1.2"), "{contact}");
     stage.close();
     assert!(stage.shop.bound.is_empty());
@@ -85,8 +85,10 @@ fn early_media_is_heard_and_the_200_says_the_same() {
         rings: 200,
         after: 3000,
         early: true,
-        lines: Vec::new(),
+        lines: [].into(),
         hangs_up: Some(4000),
+        drift: 0,
+        mute: None,
     };
     stage.call(ANA, "1002");
     stage.seconds(2);

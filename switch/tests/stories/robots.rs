@@ -46,7 +46,7 @@ fn a_willing_callee_is_graded_a_and_charged_by_the_minute() {
         Money(10_000 - record.cdr.charge.0)
     );
     assert_eq!(
-        stage.shop.row(MAY).lead.state,
+        stage.shop.row(MAY).expect("a lead").lead.state,
         LeadState::Done { grade: Grade::A }
     );
     assert_eq!(stage.told(&["media listen", "media record"]).len(), 2);
@@ -163,7 +163,7 @@ fn whoever_never_answers_is_f_the_third_time() {
         assert!(record.cdr.ringing_at.is_some());
     }
     assert_eq!(
-        stage.shop.row(MAY).lead.state,
+        stage.shop.row(MAY).expect("a lead").lead.state,
         LeadState::Exhausted { grade: Grade::F }
     );
 }
@@ -292,8 +292,11 @@ fn an_attempt_the_store_refuses_has_its_end_and_costs_no_attempt() {
         let record = stage.shop.records(MAY)[0];
         assert_eq!(record.cdr.disposition, Disposition::Refused);
         assert!(stage.told(&["node sends INVITE"]).is_empty());
-        assert_eq!(stage.shop.row(MAY).lead.state, LeadState::Queued);
-        assert_eq!(stage.shop.row(MAY).lead.attempts, 0);
+        assert_eq!(
+            stage.shop.row(MAY).expect("a lead").lead.state,
+            LeadState::Queued
+        );
+        assert_eq!(stage.shop.row(MAY).expect("a lead").lead.attempts, 0);
         stage.shop.mood = Mood::Commits;
         stage.run_campaign();
         stage.close();
@@ -345,7 +348,10 @@ fn a_campaign_paused_between_commit_and_dial_does_not_dial() {
     assert!(stage.told(&["node sends INVITE"]).is_empty());
     let record = stage.shop.records(MAY)[0];
     assert_eq!(record.cdr.termination.text, "the campaign was stopped");
-    assert_eq!(stage.shop.row(MAY).lead.state, LeadState::Queued);
+    assert_eq!(
+        stage.shop.row(MAY).expect("a lead").lead.state,
+        LeadState::Queued
+    );
     stage.close();
 }
 
@@ -380,7 +386,7 @@ fn a_gateway_that_leaves_between_claim_and_dial_costs_no_attempt() {
     stage.unregister(GATEWAY);
     stage.seconds(60);
     assert!(stage.told(&["node sends INVITE"]).is_empty());
-    assert_eq!(stage.shop.row(MAY).lead.attempts, 0);
+    assert_eq!(stage.shop.row(MAY).expect("a lead").lead.attempts, 0);
     assert!(
         stage.shop.claims <= 2,
         "nothing is claimed without a gateway"
@@ -546,4 +552,25 @@ fn clocks_that_jump_back_make_no_record_that_ends_before_it_began() {
     stage.close();
     let record = stage.shop.records(MAY)[0];
     assert!(record.cdr.talk_ms > 5000 && record.cdr.charge == Money(10));
+}
+
+#[test]
+fn attempts_that_never_left_do_not_fill_the_frequency_cap() {
+    let mut stage = Stage::new(20);
+    stage.shop.delay = (400, 400);
+    stage.lead(MAY, said(&["可以"]));
+    // Five times the campaign is paused between commit and dial; three calls a day are allowed.
+    for _ in 0..5 {
+        stage.start(|_| {});
+        let begins = |s: &Stage| s.shop.held() > 0 && s.node.calls() == 1;
+        assert!(stage.until(Duration::from_secs(60), begins));
+        stage.start(|campaign| campaign.state = dialer::CampaignState::Paused);
+        stage.seconds(2);
+    }
+    assert!(stage.told(&["node sends INVITE"]).is_empty());
+    stage.start(|_| {});
+    stage.run_campaign();
+    stage.close();
+    assert!(stage.shop.denied.is_empty(), "{:?}", stage.shop.denied);
+    assert_eq!(grade(&stage), Some(Grade::A));
 }

@@ -1,16 +1,18 @@
 //! A media worker that moves no sound: it knows which legs are open and when a prompt would have been over.
 
-use super::{Happening, Stage};
+use crate::stage::{Happening, Stage};
+use crate::watch::Law;
 use model::*;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use switch::{Input, MediaCommand};
 
-#[derive(Default)]
 pub struct Worker {
     legs: BTreeMap<LegId, Leg>,
-    closed: BTreeSet<LegId>,
+    by_port: HashMap<u16, LegId>,
     /// Never opened, or gone by themselves. A `Close` may be on its way to them.
     lost: BTreeSet<LegId>,
+    /// The highest leg there ever was.
+    last: LegId,
     /// So many of the next sockets cannot be opened.
     pub failing: u32,
     /// Prompts never report their end.
@@ -18,6 +20,21 @@ pub struct Worker {
     /// Legs opened so far.
     pub opened: usize,
     tokens: u64,
+}
+
+impl Default for Worker {
+    fn default() -> Worker {
+        Worker {
+            legs: BTreeMap::new(),
+            by_port: HashMap::new(),
+            lost: BTreeSet::new(),
+            last: LegId(0),
+            failing: 0,
+            mute: false,
+            opened: 0,
+            tokens: 0,
+        }
+    }
 }
 
 struct Leg {
@@ -37,12 +54,15 @@ impl Worker {
     pub fn is_open(&self, leg: LegId) -> bool {
         self.legs.contains_key(&leg)
     }
+    pub fn nth_open(&self, n: u64) -> Option<LegId> {
+        let n = n as usize % self.legs.len().max(1);
+        self.legs.keys().nth(n).copied()
+    }
     pub fn first_open(&self) -> Option<LegId> {
         self.legs.keys().next().copied()
     }
     pub fn leg_at(&self, port: u16) -> Option<LegId> {
-        let at = |(_, leg): &(&LegId, &Leg)| leg.port == port;
-        self.legs.iter().find(at).map(|(id, _)| *id)
+        self.by_port.get(&port).copied()
     }
     /// Milliseconds of the stage at which the leg's own time began.
     pub fn base(&self, leg: LegId) -> Option<u64> {
@@ -50,6 +70,21 @@ impl Worker {
     }
     pub fn bridged(&self, leg: LegId) -> Option<LegId> {
         self.legs.get(&leg)?.peer
+    }
+
+    /// Its process is gone; what it is told to do by a story stays.
+    pub(crate) fn dies(&mut self) {
+        self.legs.clear();
+        self.by_port.clear();
+        self.lost.clear();
+        self.last = LegId(0);
+    }
+
+    fn remove(&mut self, leg: LegId) -> Option<Leg> {
+        self.part(leg);
+        let gone = self.legs.remove(&leg)?;
+        self.by_port.remove(&gone.port);
+        Some(gone)
     }
 
     fn part(&mut self, leg: LegId) {
@@ -65,8 +100,13 @@ impl Stage {
         use media::Command;
         match command {
             MediaCommand::Open { leg, port, .. } => {
-                assert_eq!(self.worker.leg_at(port), None, "port {port} is in use");
+                let taken = self.worker.leg_at(port).is_some();
+                if taken || leg <= self.worker.last {
+                    let (at, what) = (self.at(), format!("leg {} on port {port}", leg.0));
+                    self.watch.breach(at, Law::Calls, "a leg opens once", what);
+                }
                 self.worker.opened += 1;
+                self.worker.last = leg;
                 if self.worker.failing > 0 {
                     self.worker.failing -= 1;
                     self.worker.lost.insert(leg);
@@ -79,10 +119,8 @@ impl Stage {
                     plays: VecDeque::new(),
                     playing: None,
                 };
-                assert!(
-                    self.worker.legs.insert(leg, fresh).is_none(),
-                    "opened twice"
-                );
+                self.worker.legs.insert(leg, fresh);
+                self.worker.by_port.insert(port, leg);
             }
             MediaCommand::Listen { leg } | MediaCommand::Record { leg, .. } => {
                 self.known(leg);
@@ -129,16 +167,14 @@ impl Stage {
                 }
                 Command::Unbridge { a, .. } => self.worker.part(a),
                 Command::Close { leg } => {
-                    assert!(
-                        self.worker.closed.insert(leg),
-                        "leg {} is closed twice",
-                        leg.0
-                    );
-                    if self.worker.lost.contains(&leg) {
+                    if self.worker.lost.remove(&leg) {
                         return;
                     }
-                    self.worker.part(leg);
-                    let gone = self.worker.legs.remove(&leg).expect("opened before closed");
+                    self.callees.leaves(leg);
+                    let Some(gone) = self.worker.remove(leg) else {
+                        let (at, what) = (self.at(), format!("leg {} is not open", leg.0));
+                        return self.watch.breach(at, Law::Calls, "a leg closes once", what);
+                    };
                     let stats = LegStats {
                         packets_sent: gone.connected.map_or(0, |at| (self.ms - at) / 20),
                         ..LegStats::default()
@@ -146,18 +182,23 @@ impl Stage {
                     let event = media::Event::Closed { leg, stats };
                     self.after(1, Happening::Node(Input::Media(event)));
                 }
-                other => panic!("not expected: {other:?}"),
+                other => {
+                    let (at, what) = (self.at(), format!("{other:?}"));
+                    self.watch
+                        .breach(at, Law::Calls, "a command the worker knows", what);
+                }
             },
         }
     }
 
     /// An open leg; `None` when it was closed meanwhile. A leg that never was is a fault.
     fn known(&mut self, leg: LegId) -> Option<&mut Leg> {
-        let worker = &self.worker;
-        let closed = worker.closed.contains(&leg) || worker.lost.contains(&leg);
-        let found = self.worker.legs.get_mut(&leg);
-        assert!(found.is_some() || closed, "leg {} never was", leg.0);
-        found
+        if leg > self.worker.last {
+            let (at, what) = (self.at(), format!("leg {} never was", leg.0));
+            self.watch
+                .breach(at, Law::Calls, "legs are opened before they are used", what);
+        }
+        self.worker.legs.get_mut(&leg)
     }
 
     fn play_next(&mut self, id: LegId) {
@@ -208,12 +249,21 @@ impl Stage {
 
     /// The worker loses a leg nobody asked it to close.
     pub fn lose_leg(&mut self, leg: LegId) {
-        self.worker.part(leg);
-        self.worker.legs.remove(&leg).expect("it is open");
-        self.worker.lost.insert(leg);
-        let stats = LegStats::default();
-        let event = media::Event::Closed { leg, stats };
-        self.after(0, Happening::Node(Input::Media(event)));
+        if self.worker.remove(leg).is_some() {
+            self.callees.leaves(leg);
+            self.worker.lost.insert(leg);
+            let stats = LegStats::default();
+            let event = media::Event::Closed { leg, stats };
+            self.after(0, Happening::Node(Input::Media(event)));
+        }
+    }
+
+    /// No packet has come on a leg for a long time.
+    pub fn silence(&mut self, leg: LegId) {
+        self.after(
+            0,
+            Happening::Node(Input::Media(media::Event::Silent { leg })),
+        );
     }
 }
 

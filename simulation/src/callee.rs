@@ -1,7 +1,8 @@
 //! What callees say and when; and a recogniser that knows it.
 
-use super::{Happening, Stage};
-use bots::{Discard, DiscardReason, NotHeard};
+use crate::log::note;
+use crate::stage::{Happening, Stage};
+use bots::{Discard, DiscardReason, NotHeard, RecogniserError};
 use model::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use switch::{Heard, Input};
 const NOTICED: u64 = 60;
 const PAUSE: u64 = 100;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     pub text: &'static str,
     /// Into the prompt instead of after it.
@@ -39,14 +40,30 @@ impl Line {
     }
 }
 
+/// How the recogniser does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recogniser {
+    #[default]
+    Fine,
+    /// Ten times slower.
+    Slow,
+    Fails,
+    /// Takes requests and answers none.
+    Hangs,
+}
+
 #[derive(Default)]
 pub struct Callees {
+    pub recogniser: Recogniser,
     by_leg: BTreeMap<LegId, Callee>,
 }
 
 #[derive(Default)]
 struct Callee {
+    /// What is still to be said, the next one last.
     lines: Vec<Line>,
+    /// How much faster its clock runs than ours, parts of a million.
+    drift: i64,
     /// What it waits to say; changes when the robot goes on talking.
     token: u64,
     said: Vec<Utterance>,
@@ -61,15 +78,43 @@ struct Utterance {
 }
 
 impl Callees {
-    pub fn seat(&mut self, leg: LegId, lines: Vec<Line>) {
+    pub fn seat(&mut self, leg: LegId, lines: &[Line], drift: i64) {
         let callee = Callee {
-            lines,
+            lines: lines.iter().rev().cloned().collect(),
+            drift,
             ..Callee::default()
         };
         self.by_leg.insert(leg, callee);
     }
 
-    pub fn recognise(&self, leg: LegId, request: RequestId, from_ms: u64, to_ms: u64) -> Heard {
+    pub(crate) fn leaves(&mut self, leg: LegId) {
+        self.by_leg.remove(&leg);
+    }
+
+    /// The process that heard them is gone.
+    pub(crate) fn die(&mut self) {
+        self.by_leg.clear();
+    }
+
+    /// What a recogniser of that mood makes of a span, and how many times its usual time it takes. `None`: nothing, ever.
+    pub(crate) fn recognise(
+        &self,
+        mood: Recogniser,
+        leg: LegId,
+        request: RequestId,
+        from_ms: u64,
+        to_ms: u64,
+    ) -> Option<(Heard, u64)> {
+        let times = match mood {
+            Recogniser::Fine => 1,
+            Recogniser::Slow => 10,
+            Recogniser::Hangs => return None,
+            Recogniser::Fails => {
+                let error = RecogniserError::Engine("it crashed".to_owned());
+                let result = Err(NotHeard::Failed(error));
+                return Some((Heard::Recognised { request, result }, 1));
+            }
+        };
         let said = self.by_leg.get(&leg).map_or(&[][..], |callee| &callee.said);
         let within = |u: &&Utterance| u.from_ms < to_ms && u.to_ms > from_ms;
         let text: Vec<&str> = said.iter().filter(within).map(|u| u.text).collect();
@@ -80,7 +125,7 @@ impl Callees {
                 text: String::new(),
             })),
         };
-        Heard::Recognised { request, result }
+        Some((Heard::Recognised { request, result }, times))
     }
 }
 
@@ -93,7 +138,7 @@ impl Stage {
         };
         callee.token += 1;
         let token = callee.token;
-        let Some(line) = callee.lines.first() else {
+        let Some(line) = callee.lines.last() else {
             return;
         };
         if line.over == started && ms >= callee.talks_until {
@@ -109,12 +154,15 @@ impl Stage {
         let Some(callee) = self.callees.by_leg.get_mut(&leg) else {
             return;
         };
-        if callee.token != token || callee.lines.is_empty() {
+        if callee.token != token {
             return;
         }
-        let line = callee.lines.remove(0);
-        let at_ms = ms - base;
-        let last_voiced_ms = at_ms + line.lasts;
+        let Some(line) = callee.lines.pop() else {
+            return;
+        };
+        // Offsets are counted in the callee's packets.
+        let drifted = |ms: u64| (ms as i64 + ms as i64 * callee.drift / 1_000_000).max(0) as u64;
+        let (at_ms, last_voiced_ms) = (drifted(ms - base), drifted(ms - base + line.lasts));
         callee.talks_until = ms + line.lasts;
         callee.said.push(Utterance {
             from_ms: at_ms,
@@ -126,6 +174,7 @@ impl Stage {
             last_voiced_ms,
             silence: Duration::from_millis(PAUSE),
         };
+        note!(self, "callee {} says {}", leg.0, line.text);
         for (after, heard) in [(NOTICED, started), (line.lasts + PAUSE, paused)] {
             self.after(after, Happening::Node(Input::Heard { leg, heard }));
         }

@@ -1,7 +1,10 @@
 //! Phones and gateways: an endpoint each, registered with the node, and what they do with a call.
 
-use super::callee::Line;
-use super::{Happening, Stage, house};
+use crate::callee::Line;
+use crate::house;
+use crate::log::note;
+use crate::stage::{Happening, Stage};
+use crate::watch::Law;
 use media::Codec;
 use media::sdp::LocalParams;
 use model::*;
@@ -12,15 +15,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a callee does with a call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Manner {
     Answers {
         rings: u64,
         after: u64,
         early: bool,
-        lines: Vec<Line>,
+        lines: Arc<[Line]>,
         /// Milliseconds after the answer.
         hangs_up: Option<u64>,
+        /// Its clock runs so many millionths faster than ours.
+        drift: i64,
+        /// Milliseconds after the answer from which no packet comes any more.
+        mute: Option<u64>,
     },
     Refuses {
         after: u64,
@@ -42,27 +49,17 @@ impl Manner {
             rings: 200,
             after: 1500,
             early: false,
-            lines,
+            lines: lines.into(),
             hangs_up: None,
+            drift: 0,
+            mute: None,
         }
     }
-    pub fn until(self, ms: u64) -> Manner {
-        match self {
-            Manner::Answers {
-                rings,
-                after,
-                early,
-                lines,
-                ..
-            } => Manner::Answers {
-                rings,
-                after,
-                early,
-                lines,
-                hangs_up: Some(ms),
-            },
-            other => other,
+    pub fn until(mut self, ms: u64) -> Manner {
+        if let Manner::Answers { hangs_up, .. } = &mut self {
+            *hangs_up = Some(ms);
         }
+        self
     }
     pub fn refuses(code: u16, q850: Option<u8>) -> Manner {
         Manner::Refuses {
@@ -79,9 +76,13 @@ pub enum Act {
         early: bool,
     },
     Answer {
-        lines: Vec<Line>,
+        lines: Arc<[Line]>,
         hangs_up: Option<u64>,
+        drift: i64,
+        mute: Option<u64>,
     },
+    /// No packet comes from it any more.
+    FallSilent(u32, LegId),
     Refuse {
         code: u16,
         q850: Option<u8>,
@@ -112,6 +113,8 @@ pub struct Dialog {
     pub early: Option<bytes::Bytes>,
     /// Where the node sends from, out of its SDP.
     pub node_port: Option<u16>,
+    /// The node's process of then.
+    life: u32,
 }
 
 pub struct Peer {
@@ -125,8 +128,13 @@ pub struct Peer {
     pub moods: BTreeMap<String, Vec<Manner>>,
     pub manner: Manner,
     pub dialogs: BTreeMap<InviteId, Dialog>,
-    /// What its endpoint told, shortly.
+    /// What its endpoint told, shortly; and all its dialogs, the ended ones too, when a story asks for them.
     pub story: Vec<String>,
+    pub keeps: bool,
+    /// Nothing from or to it arrives.
+    pub cut_off: bool,
+    /// Every call is refused with this.
+    pub refuses: Option<u16>,
     trust: Trust,
     registration: Option<sip::RegistrationId>,
     wakes: Option<u64>,
@@ -148,6 +156,9 @@ impl Peer {
             manner: Manner::refuses(404, None),
             dialogs: BTreeMap::new(),
             story: Vec::new(),
+            keeps: true,
+            cut_off: false,
+            refuses: None,
             trust: Trust(Arc::new(registrar)),
             registration: None,
             wakes: None,
@@ -158,6 +169,11 @@ impl Peer {
         Flow::udp(self.address, house::NODE)
     }
 
+    /// Keeps a registration up, or tries to.
+    pub fn is_registered(&self) -> bool {
+        self.registration.is_some()
+    }
+
     fn params(&self, port: u16) -> LocalParams {
         let at = SocketAddr::new(self.address.ip(), port);
         let mut params = LocalParams::new(at, 7);
@@ -166,6 +182,13 @@ impl Peer {
     }
 
     fn meets(&mut self, number: &str) -> Manner {
+        if let Some(code) = self.refuses {
+            return Manner::Refuses {
+                after: 50,
+                code,
+                q850: None,
+            };
+        }
         if let Some(moods) = self.moods.get_mut(number)
             && !moods.is_empty()
         {
@@ -176,7 +199,8 @@ impl Peer {
 }
 
 fn uri(text: &str) -> Uri {
-    Uri::parse(text).expect("a test's own URI")
+    // The stage's own, and none that cannot be read.
+    Uri::parse(text).unwrap_or_else(|error| unreachable!("{text}: {error}"))
 }
 
 fn node_port(sdp: &[u8]) -> Option<u16> {
@@ -190,7 +214,7 @@ fn node_port(sdp: &[u8]) -> Option<u16> {
 impl Stage {
     /// Registers a peer with its account's password, `pw-<name>`.
     pub fn register(&mut self, n: usize, password: Option<&str>) {
-        let now = self.now();
+        let now = self.now_outside();
         let peer = &mut self.peers[n];
         let user = format!("{}.acme", peer.name);
         let standard = format!("pw-{}", peer.name);
@@ -207,7 +231,7 @@ impl Stage {
     }
 
     pub fn unregister(&mut self, n: usize) {
-        let now = self.now();
+        let now = self.now_outside();
         if let Some(registration) = self.peers[n].registration.take() {
             self.peers[n].endpoint.unregister(now, registration);
             self.drain_peer(n);
@@ -231,12 +255,12 @@ impl Stage {
 
     /// The peer calls; `as_user` is what stands in From.
     pub fn call_as(&mut self, n: usize, as_user: &str, to: &str) -> InviteId {
-        let now = self.now();
+        let now = self.now_outside();
         let peer = &mut self.peers[n];
         let user = format!("{}.acme", peer.name);
         let from = NameAddr::new("", uri(&format!("sip:{as_user}@{}", house::REALM)));
         let target = uri(&format!("sip:{to}@{}", house::NODE));
-        let port = 4000 + 2 * peer.dialogs.len() as u16;
+        let port = 4000 + 2 * (peer.dialogs.len() as u16 % 10_000);
         let offer = media::sdp::offer(&peer.params(port));
         let to_uri = uri(&format!("sip:{to}@{}", house::REALM));
         let mut invite = sip::Invite::new(peer.flow(), target, from, to_uri, offer);
@@ -248,6 +272,7 @@ impl Stage {
             offer: None,
             early: None,
             node_port: None,
+            life: self.life,
         };
         peer.dialogs.insert(id, dialog);
         self.drain_peer(n);
@@ -264,12 +289,12 @@ impl Stage {
 
     /// The peer's latest dialog.
     pub fn dialog(&self, n: usize) -> InviteId {
-        let dialogs = &self.peers[n].dialogs;
-        *dialogs.last_key_value().expect("it has been in a call").0
+        let last = self.peers[n].dialogs.last_key_value();
+        last.map_or(InviteId(0), |(id, _)| *id)
     }
 
     pub fn peer_receives(&mut self, n: usize, from: SocketAddr, bytes: &[u8]) {
-        let now = self.now();
+        let now = self.now_outside();
         let peer = &mut self.peers[n];
         let flow = Flow::udp(peer.address, from);
         peer.endpoint.receive(now, flow, bytes, &peer.trust);
@@ -279,29 +304,47 @@ impl Stage {
     pub fn peer_wakes(&mut self, n: usize) {
         if self.peers[n].wakes == Some(self.ms) {
             self.peers[n].wakes = None;
-            let now = self.now();
+            let now = self.now_outside();
             self.peers[n].endpoint.expire(now);
             self.drain_peer(n);
         }
     }
 
     pub fn peer_acts(&mut self, n: usize, id: InviteId, act: Act) {
-        let now = self.now();
+        let now = self.now_outside();
         let peer = &mut self.peers[n];
         match act {
             Act::Ring { early } => {
                 let sdp = early.then(|| peer.answer_to(id)).flatten();
                 peer.endpoint.ring(now, id, sdp);
             }
-            Act::Answer { lines, hangs_up } => {
+            Act::FallSilent(life, leg) if life == self.life => return self.silence(leg),
+            Act::FallSilent(..) => return,
+            Act::Answer {
+                lines,
+                hangs_up,
+                drift,
+                mute,
+            } => {
                 let Some(answer) = peer.answer_to(id) else {
                     peer.endpoint.reject(now, id, 488, "", None);
                     return self.drain_peer(n);
                 };
                 peer.endpoint.answer(now, id, answer);
-                let port = peer.dialogs.get(&id).and_then(|dialog| dialog.node_port);
+                // Another process may use the port of one that is gone.
+                let dialog = peer
+                    .dialogs
+                    .get(&id)
+                    .filter(|dialog| dialog.life == self.life);
+                let port = dialog.and_then(|dialog| dialog.node_port);
                 if let Some(leg) = port.and_then(|port| self.worker.leg_at(port)) {
-                    self.callees.seat(leg, lines);
+                    self.callees.seat(leg, &lines, drift);
+                    if let Some(ms) = mute {
+                        self.after(
+                            ms,
+                            Happening::PeerActs(n, id, Act::FallSilent(self.life, leg)),
+                        );
+                    }
                 }
                 if let Some(ms) = hangs_up {
                     self.after(ms, Happening::PeerActs(n, id, Act::HangUp));
@@ -339,33 +382,15 @@ impl Stage {
     }
 
     fn peer_hears(&mut self, n: usize, event: Event) {
-        let now = self.now();
-        let told = match &event {
-            Event::Progress { code, sdp, .. } => match sdp {
-                Some(_) => format!("progress {code} with media"),
-                None => format!("progress {code}"),
-            },
-            Event::Reoffered { result, .. } => match result {
-                Ok(sdp) => {
-                    let text = String::from_utf8_lossy(sdp.as_deref().unwrap_or_default());
-                    let mut lines = text.lines().filter_map(|line| line.strip_prefix("a="));
-                    let way = lines.find(|line| line.ends_with("only") || *line == "sendrecv");
-                    format!("reoffered {}", way.unwrap_or("nothing"))
-                }
-                Err(code) => format!("reoffered {code}"),
-            },
-            Event::Failed { code, .. } => format!("failed {code}"),
-            Event::RegistrationDown { code, .. } => format!("registration down {code}"),
-            Event::Ended { local, .. } => format!("ended{}", if *local { " itself" } else { "" }),
-            other => {
-                let name = format!("{other:?}");
-                let end = name.find([' ', '(', '{']).unwrap_or(name.len());
-                name[..end].to_lowercase()
-            }
-        };
-        self.note(format!("{} hears {told}", self.peers[n].name));
+        let now = self.now_outside();
         let peer = &mut self.peers[n];
-        peer.story.push(told);
+        if peer.keeps || self.log.listens() {
+            let told = told(&event);
+            note!(self, "{} hears {told}", peer.name);
+            if peer.keeps {
+                peer.story.push(told);
+            }
+        }
         match event {
             Event::Incoming(incoming) => {
                 let id = incoming.id;
@@ -374,6 +399,7 @@ impl Stage {
                     node_port: incoming.offer.as_deref().and_then(node_port),
                     offer: incoming.offer,
                     early: None,
+                    life: self.life,
                 };
                 peer.dialogs.insert(id, dialog);
                 match manner {
@@ -383,10 +409,17 @@ impl Stage {
                         early,
                         lines,
                         hangs_up,
+                        drift,
+                        mute,
                     } => {
                         let ring = Act::Ring { early };
                         self.after(rings, Happening::PeerActs(n, id, ring));
-                        let answer = Act::Answer { lines, hangs_up };
+                        let answer = Act::Answer {
+                            lines,
+                            hangs_up,
+                            drift,
+                            mute,
+                        };
                         self.after(rings + after, Happening::PeerActs(n, id, answer));
                     }
                     Manner::Refuses { after, code, q850 } => {
@@ -412,11 +445,47 @@ impl Stage {
                 if let Some(dialog) = peer.dialogs.get_mut(&id) {
                     dialog.node_port = port;
                     // RFC 3261 §13.2.1
-                    assert!(dialog.early.is_none() || dialog.early == sdp);
+                    if dialog.early.is_some() && dialog.early != sdp {
+                        let (at, what) = (self.at(), format!("{}: {id:?}", self.peers[n].name));
+                        self.watch
+                            .breach(at, Law::Wire, "a 200 says what its 183 said", what);
+                    }
                 }
             }
             Event::Reoffer { id, .. } => peer.endpoint.reoffer_reject(now, id, 488),
+            Event::Ended { id, .. } | Event::Failed { id, .. } | Event::Cancelled { id }
+                if !peer.keeps =>
+            {
+                peer.dialogs.remove(&id);
+            }
             _ => {}
+        }
+    }
+}
+
+/// Shortly, for the log and for stories.
+fn told(event: &Event) -> String {
+    match event {
+        Event::Progress { code, sdp, .. } => match sdp {
+            Some(_) => format!("progress {code} with media"),
+            None => format!("progress {code}"),
+        },
+        Event::Reoffered { result, .. } => match result {
+            Ok(sdp) => {
+                let text = String::from_utf8_lossy(sdp.as_deref().unwrap_or_default());
+                let mut lines = text.lines().filter_map(|line| line.strip_prefix("a="));
+                let way = lines.find(|line| line.ends_with("only") || *line == "sendrecv");
+                format!("reoffered {}", way.unwrap_or("nothing"))
+            }
+            Err(code) => format!("reoffered {code}"),
+        },
+        Event::Failed { code, .. } => format!("failed {code}"),
+        Event::RegistrationDown { code, .. } => format!("registration down {code}"),
+        Event::Ended { local, .. } => format!("ended{}", if *local { " itself" } else { "" }),
+        other => {
+            let name = format!("{other:?}");
+            let end = name.find([' ', '(', '{']).unwrap_or(name.len());
+            name[..end].to_lowercase()
         }
     }
 }
