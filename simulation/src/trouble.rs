@@ -233,7 +233,11 @@ impl Stage {
         self.count(what.name());
         match what {
             What::GatewayLeaves => self.unregister(GATEWAY),
-            What::GatewayCutOff => self.peers[GATEWAY].cut_off = true,
+            What::GatewayCutOff => {
+                // What was sent into the void, a BYE among it, is known to one side alone.
+                self.lost_requests = true;
+                self.peers[GATEWAY].cut_off = true;
+            }
             What::GatewayRefuses(code) => self.peers[GATEWAY].refuses = Some(code),
             What::SocketRefuses => {
                 let flow = sip::Flow::udp(NODE, self.peers[GATEWAY].address);

@@ -38,7 +38,7 @@ impl Sound for Stage {
     }
 
     fn run_campaign(&mut self) {
-        let hours = |n| Duration::from_secs(n * 3600);
+        let hours = |n: u64| Duration::from_secs(n * 3600);
         self.until_campaign_ends(hours(4), hours(3));
         self.sound();
     }
