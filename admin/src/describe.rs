@@ -126,6 +126,8 @@ fn statuses(method: &str, path: &str, operation: &mut Operation) {
         ("post", "/api/v1/sessions") => refusals.extend(["401", "403", "429"]),
         ("put", "/api/v1/me/password") => refusals.push("429"),
         ("post", "/api/v1/setup") => refusals.push("410"),
+        // What stands there is a number, not an id.
+        ("delete", "/api/v1/do-not-call/{number}") => refusals.push("422"),
         _ => {}
     }
     let knows = takes(operation, "If-None-Match");

@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 #[schema(as = GradeRules)]
 pub struct RulesView {
     version: u32,
-    #[serde(flatten)]
     thresholds: Thresholds,
     /// Absent of the first, which is built in.
     #[serde(skip_serializing_if = "Option::is_none")]

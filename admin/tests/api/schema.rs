@@ -65,6 +65,14 @@ fn look(document: &Value, schema: &Value, value: &Value, at: &str, wrong: &mut V
             }
         }
     }
+    if let (Some(false), Some(fields)) =
+        (schema["additionalProperties"].as_bool(), value.as_object())
+    {
+        let known = |name: &str| schema["properties"].get(name).is_some();
+        for name in fields.keys().filter(|name| !known(name)) {
+            wrong.push(format!("{at}/{name}: is not told of"));
+        }
+    }
     if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
         for (n, item) in values.iter().enumerate() {
             look(document, items, item, &format!("{at}/{n}"), wrong);
