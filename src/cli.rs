@@ -1,9 +1,10 @@
 //! The command line.
 
 use crate::config;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -41,6 +42,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "IP")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertised: Option<String>,
+    /// The SIP realm, a part of every stored device password: never change it after the first extension.
+    #[arg(long, global = true, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
     /// RTP ports, FROM-TO; 0 lets the system choose.
     #[arg(long, global = true, value_name = "FROM-TO")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +54,14 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "ADDR:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<SocketAddr>,
+    /// How people reach the API from outside, such as https://calls.example.com.
+    #[arg(long, global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// Where metrics are served for Prometheus; `off` for nowhere.
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
     /// Speech model: a name of `huying models list`, or a file.
     #[arg(long, global = true, value_name = "NAME|FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +92,23 @@ pub enum Command {
         /// Also place a call over loopback and measure its audio both ways.
         #[arg(long)]
         call: bool,
+    },
+    /// Copy everything that is kept, also while the product runs: database, prompts, settings.
+    Backup {
+        /// A file that ends in .zip, or a folder; must not be there yet.
+        #[arg(value_name = "FILE|FOLDER")]
+        to: PathBuf,
+        /// Recordings too.
+        #[arg(long)]
+        recordings: bool,
+    },
+    /// Put a backup into an empty data folder (--data), verified first.
+    Restore {
+        #[arg(value_name = "FILE|FOLDER")]
+        from: PathBuf,
+        /// Only verify it: every hash, the schema, the database and its books.
+        #[arg(long)]
+        check: bool,
     },
     /// Speech models.
     #[command(subcommand)]
@@ -193,6 +223,31 @@ pub enum Bench {
     },
 }
 
+/// The whole program: reads the command line, logs as the settings say, runs the command; the process's exit status.
+pub fn status(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    // Two TLS providers in one tree panic when the first connection asks for one.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let cli = Cli::parse_from(arguments);
+    // Wrong settings are told by the command itself.
+    let settings = config::load(&config::layers(cli.config.as_ref(), &cli.flags));
+    if let Ok(filter) = settings.and_then(|settings| settings.log_filter()) {
+        crate::log::begin(filter);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to run on");
+    match runtime.and_then(|runtime| runtime.block_on(run(cli))) {
+        Ok(status) => status.clamp(0, 255) as u8,
+        Err(error) => {
+            eprintln!("huying: {error:#}");
+            1
+        }
+    }
+}
+
 /// Runs the command line; the process's exit status.
 pub async fn run(cli: Cli) -> Result<i32> {
     if let Some(file) = cli.config.as_ref().filter(|file| !file.exists()) {
@@ -216,6 +271,13 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Demo { json, lines } => crate::demo::run(config, lines, json).await,
         Command::Simulate(args) => tokio::task::block_in_place(|| crate::simulate::run(&args)),
         Command::Doctor { call } => crate::doctor::run(&config, call).await,
+        Command::Backup { to, recordings } => {
+            crate::backup::command(&config, cli.config.as_deref(), &to, recordings).await
+        }
+        Command::Restore { from, check: true } => crate::backup::check_command(&from).await,
+        Command::Restore { from, check: false } => {
+            crate::backup::restore_command(&config, &from).await
+        }
         Command::Models(Models::List) => crate::models::list(&config),
         Command::Models(Models::Pull { name, from }) => {
             crate::models::pull(&config, &name, from.as_deref()).await

@@ -30,12 +30,18 @@ pub struct Config {
     pub public_url: String,
     /// Proxies before the API whose X-Forwarded-For is believed: addresses and networks with commas.
     pub trusted_proxies: String,
+    /// Where `/metrics` is served: this machine alone, unless another address is named; `off` is nowhere.
+    pub metrics: String,
     /// A model's name (`huying models list`) or the path of a ggml file.
     pub model: String,
     /// Recogniser threads; 0 is one for each core.
     pub speech_workers: usize,
     /// Media threads; 0 is one for each core.
     pub media_workers: u16,
+    /// Seconds a stopping process lets live calls go on before it hangs them up; 0 is as long as they last.
+    pub drain_timeout: u64,
+    /// MB that are left free on the disk: with less, robots begin no calls and recordings pause until there is room again.
+    pub disk_reserve: u64,
     /// `error`, `warn`, `info`, `debug`, or a filter such as `info,sip=debug`.
     pub log: String,
 }
@@ -51,9 +57,12 @@ const KEYS: &[&str] = &[
     "http",
     "public_url",
     "trusted_proxies",
+    "metrics",
     "model",
     "speech_workers",
     "media_workers",
+    "drain_timeout",
+    "disk_reserve",
     "log",
 ];
 
@@ -69,9 +78,12 @@ impl Default for Config {
             http: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8080),
             public_url: String::new(),
             trusted_proxies: String::new(),
+            metrics: "127.0.0.1:9464".into(),
             model: speech::models::DEFAULT.into(),
             speech_workers: 0,
             media_workers: 0,
+            drain_timeout: 300,
+            disk_reserve: 256,
             log: "warn".into(),
         }
     }
@@ -141,6 +153,7 @@ impl Config {
         self.advertised_ip()?;
         self.rtp_ports()?;
         self.trusted_proxies()?;
+        self.metrics()?;
         self.log_filter()?;
         Ok(())
     }
@@ -208,6 +221,20 @@ impl Config {
             return Ok(self.sip.ip());
         }
         Ok(route_address().unwrap_or(Ipv4Addr::LOCALHOST.into()))
+    }
+
+    /// Where metrics are served, if anywhere.
+    pub fn metrics(&self) -> Result<Option<SocketAddr>> {
+        if matches!(self.metrics.as_str(), "" | "off") {
+            return Ok(None);
+        }
+        let address = self.metrics.parse();
+        Ok(Some(address.with_context(|| {
+            format!(
+                "metrics: `{}` is no address. FIX: ADDR:PORT such as 127.0.0.1:9464, or off",
+                self.metrics
+            )
+        })?))
     }
 
     pub fn rtp_ports(&self) -> Result<engine::RtpPorts> {
@@ -323,6 +350,26 @@ mod tests {
         let shown = show(&layers(Some(&"/nonexistent.toml".into()), &flags)).unwrap();
         let database = shown.iter().find(|shown| shown.key == "database").unwrap();
         assert_eq!(database.value, "postgres://huying@db/huying");
+    }
+
+    #[test]
+    fn metrics_have_an_address_or_are_off() {
+        let metrics = |text: &str| {
+            let metrics = text.into();
+            let config = Config {
+                metrics,
+                ..Config::default()
+            };
+            config.metrics()
+        };
+        assert!(metrics("off").unwrap().is_none());
+        assert_eq!(metrics("127.0.0.1:9464").unwrap().unwrap().port(), 9464);
+        assert!(metrics("9464").unwrap_err().to_string().contains("FIX"));
+        let shipped = Config::default().metrics().unwrap().unwrap();
+        assert!(
+            shipped.ip().is_loopback(),
+            "nobody else reads them unless asked for"
+        );
     }
 
     #[test]

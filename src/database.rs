@@ -40,6 +40,7 @@ pub fn fix(address: &str, error: &StoreError) -> &'static str {
         StoreError::NewerSchema { .. } => {
             "run the newer release, or restore the backup taken before it"
         }
+        StoreError::NoSnapshot(_) => "make room beside the database, then start again",
         StoreError::ForeignSchema(_) => {
             "name a database that is huying's, or an empty one, with --database"
         }

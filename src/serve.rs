@@ -22,23 +22,31 @@ pub struct Running {
     pub store: Store,
     pub platform: Platform,
     pub http: std::net::SocketAddr,
+    /// Where metrics are served, if anywhere.
+    pub metrics: Option<std::net::SocketAddr>,
     /// Held as long as the data folder is ours.
     _lock: std::fs::File,
     closing: CancellationToken,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    servers: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
 }
 
 /// Opens the store, starts the engine and the API.
 pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
     let lock = take_folder(&config.data)?;
+    if crate::backup::complete(config)? {
+        tracing::info!("a restore that was stopped half-way is complete");
+    }
     let (store, platform) = database::open_alone(config).await?;
-    let listener = TcpListener::bind(config.http).await.with_context(|| {
-        format!(
-            "cannot serve the API on {}. FIX: free the address or choose another with --http",
-            config.http
-        )
-    })?;
+    let listener = listen(config.http, "the API", "--http").await?;
     let http = listener.local_addr()?;
+    let metrics_listener = match config.metrics()? {
+        Some(address) => Some(listen(address, "metrics", "--metrics (or off)").await?),
+        None => None,
+    };
+    let metrics = metrics_listener
+        .as_ref()
+        .map(TcpListener::local_addr)
+        .transpose()?;
     let ip = config.advertised_ip()?;
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let engine_config = engine::Config {
@@ -53,6 +61,8 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         } else {
             config.media_workers
         },
+        data: config.data.clone(),
+        disk_reserve: config.disk_reserve << 20,
         recordings: config.recordings(),
         prompts: config.prompts(),
         journal: config.journal(),
@@ -75,19 +85,38 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         engine::clock::wall,
         closing.clone(),
     );
-    let server = tokio::spawn(admin::serve(
+    let mut servers = Vec::new();
+    if let Some(listener) = metrics_listener {
+        let router = admin::metrics_router(state.clone());
+        servers.push(tokio::spawn(admin::serve(
+            listener,
+            router,
+            closing.clone(),
+        )));
+    }
+    let router = admin::router(state);
+    servers.push(tokio::spawn(admin::serve(
         listener,
-        admin::router(state),
+        router,
         closing.clone(),
-    ));
+    )));
     Ok(Running {
         _lock: lock,
         engine,
         store,
         platform,
         http,
+        metrics,
         closing,
-        server,
+        servers,
+    })
+}
+
+async fn listen(address: std::net::SocketAddr, what: &str, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot serve {what} on {address}. FIX: free the address or choose another with {flag}"
+        )
     })
 }
 
@@ -145,7 +174,9 @@ impl Running {
             tokio::time::timeout(HANG_UP, gone).await.ok();
         }
         self.closing.cancel();
-        self.server.await.ok();
+        for server in self.servers {
+            server.await.ok();
+        }
         self.engine.stop().await;
         self.store.close().await;
     }
@@ -175,6 +206,10 @@ pub async fn run(config: Config) -> Result<i32> {
         ("docs", format!("{base}/docs")),
         ("spec", format!("{base}/api/v1/openapi.json")),
         ("health", format!("{base}/healthz")),
+        ("metrics", match running.metrics {
+            Some(address) => format!("http://{address}/metrics"),
+            None => "off".into(),
+        }),
         ("SIP", format!("udp {} (advertised {}, realm {})", running.engine.sip_address, config.advertised_ip()?, config.realm)),
         ("RTP", format!("udp {} on {}", config.rtp_ports, config.advertised_ip()?)),
         ("speech", speech),
@@ -198,11 +233,24 @@ pub async fn run(config: Config) -> Result<i32> {
         _ = interrupt.recv() => {}
     }
     let calls = running.engine.calls();
-    println!("Draining: no new calls; {calls} live. A second signal hangs up.");
+    let limit = match config.drain_timeout {
+        0 => String::new(),
+        seconds => format!(", or {seconds} s,"),
+    };
+    println!("Draining: no new calls; {calls} live. A second signal{limit} hangs them up.");
     let hurry = async move {
+        let patience = Duration::from_secs(config.drain_timeout);
+        let expired = async {
+            match config.drain_timeout {
+                0 => std::future::pending().await,
+                // Nothing is awaited but the time; `sleep` is for tests of time, and banned.
+                _ => tokio::time::timeout(patience, std::future::pending::<()>()).await,
+            }
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = expired => tracing::warn!("the drain took too long: live calls are hung up"),
         }
     };
     running.stop(hurry).await;

@@ -120,6 +120,8 @@ pub async fn guard(
     };
     match admit(&state, request.method(), request.headers(), permission).await {
         Ok(caller) => {
+            let tenant = tracing::field::display(caller.tenant());
+            tracing::Span::current().record("tenant", tenant);
             request.extensions_mut().insert(caller.clone());
             if request.method() != Method::POST {
                 return next.run(request).await;

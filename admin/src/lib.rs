@@ -35,6 +35,7 @@ mod wire;
 
 pub use openapi::{document, router, undeclared_routes};
 pub use proxies::{NoNetwork, Proxies};
+pub use resources::metrics::router as metrics_router;
 pub use resources::setup::setup_link;
 pub use server::serve;
 
@@ -111,6 +112,7 @@ pub struct AdminState {
     /// Names this process in what it leaves in the database.
     run: uuid::Uuid,
     ring: Arc<ring::Ring>,
+    counts: Arc<resources::metrics::Counts>,
     /// Cancelled when the server stops: streams end then.
     closing: CancellationToken,
 }
@@ -137,6 +139,7 @@ impl AdminState {
             throttle: Arc::default(),
             run,
             ring,
+            counts: Arc::default(),
             closing,
         }
     }

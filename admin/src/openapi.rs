@@ -181,6 +181,7 @@ pub fn router(state: AdminState) -> Router {
         .layer(from_fn(etag::unchanged))
         .layer(from_fn(hardened))
         .layer(from_fn(problem::render))
+        .layer(from_fn_with_state(state.counts.clone(), metrics::count))
 }
 
 async fn nowhere() -> Problem {

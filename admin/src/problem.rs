@@ -5,11 +5,13 @@
 use crate::once::REPLAYED;
 use crate::tongue::{Tongue, put};
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
+use tracing::field::Empty;
 use utoipa::ToSchema;
 
 macro_rules! codes {
@@ -354,8 +356,12 @@ pub async fn render(request: Request, next: Next) -> Response {
         .map_or_else(crate::secret::request_id, str::to_owned);
     let language = Tongue::asked(request.headers().get(header::ACCEPT_LANGUAGE));
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let mut response = next.run(request).await;
+    // The template, not what was asked: a path may hold whatever a stranger writes.
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    // What is logged while it is answered says for whom.
+    let span = tracing::error_span!("request", request_id = %id, tenant = Empty);
+    let mut response = next.run(request).instrument(span).await;
     let status = response.status();
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = problem.or_else(|| bare(&method, &response)) {
@@ -375,13 +381,18 @@ pub async fn render(request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
-    tracing::debug!(request_id = %id, %method, %path, status = status.as_u16(), "api");
+    tracing::debug!(request_id = %id, %method, route, status = status.as_u16(), "api");
     response
 }
 
 fn bare(method: &Method, response: &Response) -> Option<Problem> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    // A handler that says in words of its own why (`/readyz`).
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind == "application/json") {
         return None;
     }
     Some(Problem::new(match status {

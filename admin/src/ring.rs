@@ -64,6 +64,11 @@ impl Ring {
         }
     }
 
+    /// Streams that are open.
+    pub fn readers(&self) -> usize {
+        self.live.receiver_count()
+    }
+
     pub fn id(&self, seq: u64) -> String {
         format!("{}-{seq}", self.run)
     }

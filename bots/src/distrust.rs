@@ -50,6 +50,21 @@ pub enum DiscardReason {
 }
 
 impl DiscardReason {
+    /// Stable; counted.
+    pub fn code(self) -> &'static str {
+        match self {
+            DiscardReason::Empty => "empty",
+            DiscardReason::NotLanguage => "not_language",
+            DiscardReason::KnownInvention => "known_invention",
+            DiscardReason::Loop => "loop",
+            DiscardReason::TooDense => "too_dense",
+            DiscardReason::LowConfidence => "low_confidence",
+            DiscardReason::LanguageDrift => "language_drift",
+        }
+    }
+}
+
+impl DiscardReason {
     pub fn as_str(self) -> &'static str {
         match self {
             DiscardReason::Empty => "empty",

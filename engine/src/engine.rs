@@ -1,9 +1,11 @@
 //! Wires the threads together and starts and stops them.
 
 use crate::clock::{Clock, wall};
+use crate::disk::Disk;
 use crate::handle::{Handle, LiveCallView, Notice, Question, Readiness, RegistrationView};
 use crate::inbox::Inbox;
 use crate::media_worker::MediaWorker;
+use crate::metrics::WorkerMetrics;
 use crate::node_thread::{self, Shell, WAKER};
 use crate::recorder::{Recorded, Recorder};
 use crate::store_side::StoreSide;
@@ -38,6 +40,10 @@ pub struct Config {
     pub rtp_advertised: IpAddr,
     pub rtp_ports: RtpPorts,
     pub media_workers: u16,
+    /// Where everything is written; its disk is watched.
+    pub data: PathBuf,
+    /// Bytes left free on it: with less, robots begin no calls and recordings pause.
+    pub disk_reserve: u64,
     pub recordings: PathBuf,
     pub prompts: PathBuf,
     /// The call journal's folder.
@@ -131,6 +137,10 @@ impl Engine {
             })?;
 
         let (handle, questions, events) = Handle::new(EVENTS);
+        let metrics = handle.metrics().clone();
+        let disk = Arc::new(Disk::of(config.data.clone(), config.disk_reserve));
+        disk.watch();
+        metrics.disk.set(disk.clone()).ok();
         let publish = publisher(events);
 
         let (speech, speech_name) = match hearing {
@@ -139,9 +149,15 @@ impl Engine {
                 config,
                 name,
             } => {
-                let sink = inbox.clone();
-                let sink = Arc::new(move |event| heard(&sink, event));
-                (Some(Speech::start(source, config, sink)?), name)
+                let (sink, counts) = (inbox.clone(), metrics.clone());
+                let sink = Arc::new(move |event| {
+                    counts.heard(&event);
+                    heard(&sink, event);
+                });
+                let speech = Arc::new(Speech::start(source, config, sink)?);
+                // Weak: speech ends with the node thread, whoever still looks at the counts.
+                metrics.speech.set(Arc::downgrade(&speech)).ok();
+                (Some(speech), name)
             }
             Hearing::None { why } => (None, why),
         };
@@ -149,21 +165,27 @@ impl Engine {
         // Its tables are built at first use otherwise, in the middle of the first call.
         bots::lexicon::warm();
 
-        let announce = publish.clone();
-        let done = Arc::new(move |recorded: Recorded| {
-            let kind = if recorded.result.is_ok() {
-                "recording.ready"
-            } else {
-                "recording.failed"
-            };
-            let data = recorded.data();
+        let (announce, page, counts) = (publish.clone(), inbox.clone(), metrics.clone());
+        let tell = Arc::new(move |recorded: Recorded| {
+            let (kind, call, data) = (recorded.kind(), recorded.call, recorded.data());
+            counts.recordings.add(kind.trim_start_matches("recording."));
+            if kind != "recording.ready" {
+                // For the call's page; without room in the box it is in the event stream and the log.
+                let data = data.clone();
+                page.offer(Input::Note { call, kind, data }).ok();
+            }
             let at = wall();
             announce(node_thread::notice(recorded.tenant, kind, at, data));
         });
-        let recorder = Recorder::start(config.recordings.clone(), clock, done)?;
-        let workers = (0..config.media_workers.max(1))
-            .map(|index| MediaWorker::start(index, clock, inbox.clone()))
+        let recorder = Recorder::start(config.recordings.clone(), clock, disk.clone(), tell)?;
+        let counts: Vec<_> = (0..config.media_workers.max(1))
+            .map(|_| Arc::new(WorkerMetrics::default()))
+            .collect();
+        let workers = (0..)
+            .zip(&counts)
+            .map(|(index, counts)| MediaWorker::start(index, clock, inbox.clone(), counts.clone()))
             .collect::<Result<Vec<_>, _>>()?;
+        metrics.workers.set(counts).ok();
 
         let store_side = Arc::new(StoreSide::start(
             store,
@@ -198,6 +220,8 @@ impl Engine {
             media_bind: config.rtp_bind,
             bound,
             publish,
+            metrics,
+            disk: disk.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("node".into())
@@ -208,6 +232,7 @@ impl Engine {
             store: store_side.clone(),
             speech_name,
             can_hear,
+            disk,
         };
         tokio::spawn(asked.answer(questions));
         store_side.load_all().await?;
@@ -286,6 +311,7 @@ async fn recover(
 fn publisher(events: broadcast::Sender<Arc<Notice>>) -> Arc<dyn Fn(switch::Notice) + Send + Sync> {
     let published = Mutex::new(0);
     Arc::new(move |notice| {
+        crate::told::log(&notice);
         // Numbered and sent under one lock: readers tell a gap by the numbers.
         let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
         *published += 1;
@@ -391,6 +417,7 @@ struct Asked {
     store: Arc<StoreSide>,
     speech_name: String,
     can_hear: bool,
+    disk: Arc<Disk>,
 }
 
 impl Asked {
@@ -443,7 +470,8 @@ impl Asked {
                 Question::Ready { reply } => {
                     let speech = self.speech_name.clone();
                     let can_hear = self.can_hear;
-
+                    let disk = self.disk.trouble();
+                    let journal = self.store.journal_trouble();
                     self.inbox.ask(move |node| {
                         let draining = node.is_draining();
                         let speech = if can_hear {
@@ -454,12 +482,21 @@ impl Asked {
                         let calls = node.calls();
                         reply
                             .send(Readiness {
-                                ready: !draining,
+                                ready: !draining && disk.is_none() && journal.is_none(),
                                 draining,
                                 speech,
+                                can_hear,
                                 calls,
+                                disk,
+                                journal,
                             })
                             .ok();
+                    });
+                }
+                Question::Figures { reply } => {
+                    let journal = self.store.journal_trouble().is_none();
+                    self.inbox.ask(move |node| {
+                        reply.send((node.figures(), journal)).ok();
                     });
                 }
             }

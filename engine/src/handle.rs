@@ -1,9 +1,12 @@
 //! What others may ask of the running engine.
 
+use crate::metrics::{Metrics, Words};
 use model::*;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+use switch::Figures;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// A device's current contact.
@@ -41,13 +44,19 @@ pub struct Notice {
     pub data: Value,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// Whether it can take calls. The default is that of an engine that does not answer.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Readiness {
     pub ready: bool,
     pub draining: bool,
     /// `whisper: base-q8_0`, or why robots cannot hear.
     pub speech: String,
+    pub can_hear: bool,
     pub calls: usize,
+    /// Less is free than is kept in reserve: robots begin no calls, recordings pause.
+    pub disk: Option<String>,
+    /// The call journal cannot be written: no attempt begins.
+    pub journal: Option<String>,
 }
 
 /// A question to the node thread.
@@ -84,6 +93,10 @@ pub enum Question {
     Ready {
         reply: oneshot::Sender<Readiness>,
     },
+    /// And whether the journal is written.
+    Figures {
+        reply: oneshot::Sender<(Figures, bool)>,
+    },
 }
 
 /// The engine, as the API sees it. Cheap to clone. When the engine is gone, questions answer as if nothing were there.
@@ -91,7 +104,11 @@ pub enum Question {
 pub struct Handle {
     questions: mpsc::Sender<Question>,
     events: broadcast::Sender<Arc<Notice>>,
+    metrics: Arc<Metrics>,
 }
+
+/// How long the node may take to answer before it is taken for stuck.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Handle {
     /// The handle and the end that answers it. Tests of the API hold the other end themselves.
@@ -108,6 +125,7 @@ impl Handle {
             Handle {
                 questions,
                 events: events.clone(),
+                metrics: Arc::default(),
             },
             receiver,
             events,
@@ -174,14 +192,23 @@ impl Handle {
         self.events.subscribe()
     }
 
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// What the engine counts and what there is just now, for the metrics.
+    pub async fn words(&self) -> Words {
+        let asked = self.ask(|reply| Question::Figures { reply });
+        let figures = tokio::time::timeout(PATIENCE, asked).await;
+        Words {
+            metrics: self.metrics.clone(),
+            figures: figures.ok().flatten(),
+        }
+    }
+
     pub async fn ready(&self) -> Readiness {
-        self.ask(|reply| Question::Ready { reply })
-            .await
-            .unwrap_or(Readiness {
-                ready: false,
-                draining: true,
-                speech: "the engine has stopped".into(),
-                calls: 0,
-            })
+        let asked = self.ask(|reply| Question::Ready { reply });
+        let answer = tokio::time::timeout(PATIENCE, asked).await;
+        answer.ok().flatten().unwrap_or_default()
     }
 }

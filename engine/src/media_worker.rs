@@ -5,6 +5,7 @@
 
 use crate::clock::Clock;
 use crate::inbox::Inbox;
+use crate::metrics::WorkerMetrics;
 use crate::recorder::StereoFrame;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use media::{Command, Event, Frame, Out, Pcm, Worker, WorkerConfig};
@@ -15,6 +16,7 @@ use std::collections::{HashMap, VecDeque};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 use switch::Input;
 use tracing::{debug, error, warn};
@@ -51,13 +53,21 @@ pub(crate) struct MediaWorker {
 }
 
 impl MediaWorker {
-    pub fn start(index: u16, clock: Clock, inbox: Inbox) -> std::io::Result<MediaWorker> {
+    pub fn start(
+        index: u16,
+        clock: Clock,
+        inbox: Inbox,
+        counts: Arc<WorkerMetrics>,
+    ) -> std::io::Result<MediaWorker> {
         let (commands, receiver) = bounded(COMMANDS);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let thread = Thread {
             clock,
             commands: receiver,
             worker: Worker::new(WorkerConfig::default()),
+            counts,
+            received: 0,
+            told: (0, 0),
             shell: Shell {
                 epoll,
                 sockets: HashMap::new(),
@@ -66,6 +76,7 @@ impl MediaWorker {
                 events: VecDeque::new(),
                 closed: Vec::new(),
                 inbox,
+                sent: 0,
                 dropped_frames: 0,
             },
         };
@@ -103,6 +114,8 @@ struct Shell {
     events: VecDeque<Event>,
     closed: Vec<LegId>,
     inbox: Inbox,
+    /// Since they were last told.
+    sent: u64,
     dropped_frames: u64,
 }
 
@@ -111,6 +124,7 @@ impl Out for Shell {
         let Some(socket) = self.sockets.get(&leg) else {
             return;
         };
+        self.sent += 1;
         // RTP that cannot leave now is late anyway; an unreachable peer shows as silence.
         let _ = if socket.connected {
             socket.udp.send(packet)
@@ -179,6 +193,11 @@ struct Thread {
     commands: Receiver<WorkerCommand>,
     worker: Worker,
     shell: Shell,
+    counts: Arc<WorkerMetrics>,
+    /// Packets since they were last told.
+    received: u64,
+    /// What was told of strangers and of packets that came too late.
+    told: (u64, u64),
 }
 
 impl Thread {
@@ -192,7 +211,9 @@ impl Thread {
                     Err(_) => break,
                 }
             } else {
+                let due = self.clock.mono() + PAUSE;
                 self.clock.pause(PAUSE);
+                self.counts.lateness.add(self.clock.mono().since(due));
             }
             loop {
                 match self.commands.try_recv() {
@@ -204,13 +225,25 @@ impl Thread {
             self.drain(&mut ready, &mut packet);
             self.worker.tick(self.clock.mono(), &mut self.shell);
             self.shell.deliver();
+            self.tell();
         }
-        if self.shell.dropped_frames > 0 {
+    }
+
+    /// What this look counted, for whoever asks: once a look, not once a packet.
+    fn tell(&mut self) {
+        let counts = &self.counts;
+        counts.received.add(std::mem::take(&mut self.received));
+        counts.sent.add(std::mem::take(&mut self.shell.sent));
+        counts.strangers.add(self.worker.strangers() - self.told.0);
+        counts.late.add(self.worker.late() - self.told.1);
+        self.told = (self.worker.strangers(), self.worker.late());
+        let dropped = std::mem::take(&mut self.shell.dropped_frames);
+        if dropped > 0 && counts.dropped_frames.get() == 0 {
             warn!(
-                frames = self.shell.dropped_frames,
-                "frames were dropped: a reader did not keep up"
+                "frames are dropped: a reader does not keep up (told once; the metrics count on)"
             );
         }
+        counts.dropped_frames.add(dropped);
     }
 
     /// Takes what is ready, one packet a socket and round, so that a burst on one leg does not hold up the others.
@@ -244,6 +277,7 @@ impl Thread {
             };
             match socket.udp.recv_from(packet) {
                 Ok((length, from)) => {
+                    self.received += 1;
                     self.worker
                         .packet(mono, leg, from, &mut packet[..length], &mut self.shell);
                 }

@@ -2,8 +2,10 @@
 //! cannot fail half-way: what does not go through comes back as an input.
 
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::inbox::Letter;
 use crate::media_worker::{MediaWorker, WorkerCommand, bind};
+use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::store_side::StoreSide;
 use bytes::Bytes;
@@ -28,6 +30,8 @@ const DATAGRAM: usize = 65_535;
 const BURST: usize = 4 << 20;
 /// Datagrams taken from one socket before others get their turn.
 const TURN: usize = 64;
+/// How long a campaign rests whose disk is nearly full.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// 2 s of frames the listener may be behind.
 const TAP: usize = 100;
 
@@ -37,13 +41,15 @@ pub(crate) struct Shell {
     pub sockets: Vec<(SocketAddr, UdpSocket)>,
     pub letters: Receiver<Letter>,
     pub workers: Vec<MediaWorker>,
-    pub speech: Option<Speech>,
+    pub speech: Option<Arc<Speech>>,
     pub recorder: Recorder,
     pub store: Arc<StoreSide>,
     pub media_bind: IpAddr,
     /// Sockets bound beforehand, for a port range the system chose.
     pub bound: HashMap<u16, std::net::UdpSocket>,
     pub publish: Arc<dyn Fn(Notice) + Send + Sync>,
+    pub metrics: Arc<Metrics>,
+    pub disk: Arc<Disk>,
 }
 
 pub(crate) fn run(mut shell: Shell, mut node: Node) {
@@ -82,6 +88,7 @@ pub(crate) fn run(mut shell: Shell, mut node: Node) {
                 let (local, received) = (*local, socket.recv_from(&mut datagram));
                 match received {
                     Ok((length, remote)) => {
+                        shell.metrics.sip_in.count(&datagram[..length]);
                         let flow = sip::Flow::udp(local, remote);
                         let bytes = Bytes::copy_from_slice(&datagram[..length]);
                         step(
@@ -128,6 +135,9 @@ fn step(
     effects: &mut Vec<Effect>,
     failed: &mut VecDeque<Input>,
 ) {
+    if let Input::Media(media::Event::Closed { stats, .. }) = &input {
+        shell.metrics.leg(stats);
+    }
     failed.push_back(input);
     while let Some(input) = failed.pop_front() {
         node.step(shell.clock.now(), input, effects);
@@ -179,9 +189,20 @@ impl Shell {
                 campaign,
                 at_most,
             } => {
+                if self.disk.low() {
+                    // No lead is taken that could not be recorded; the campaign asks again.
+                    return Some(Input::Claimed {
+                        campaign,
+                        leads: Vec::new(),
+                        next_due: Some(self.clock.now().wall + LOOK_AGAIN),
+                    });
+                }
                 self.store.claim(tenant, campaign, at_most);
             }
-            Effect::Persist(change) => self.store.push(change),
+            Effect::Persist(change) => {
+                self.metrics.persist(&change);
+                self.store.push(change);
+            }
             Effect::Notify(notice) => (self.publish)(notice),
         }
         None
@@ -191,6 +212,7 @@ impl Shell {
         let flow = transmit.flow;
         let of_flow = |(local, _): &&(SocketAddr, UdpSocket)| *local == flow.local;
         let (_, socket) = self.sockets.iter().find(of_flow).or(self.sockets.first())?;
+        self.metrics.sip_out.count(&transmit.bytes);
         match socket.send_to(&transmit.bytes, flow.remote) {
             Ok(_) => None,
             // A full buffer loses the datagram; SIP over UDP repeats it.

@@ -76,6 +76,11 @@ impl StoreSide {
         }
     }
 
+    /// Why no attempt begins, for people.
+    pub fn journal_trouble(&self) -> Option<String> {
+        self.journal.trouble()
+    }
+
     /// To the journal, to the writer, or to both: the journal first, so that nothing is settled before it is told.
     pub fn push(&self, change: Persist) {
         let pushed = match change {

@@ -2,7 +2,7 @@
 
 use crate::dtmf::{DigitReceiver, DigitSender, Keying};
 use crate::gate::Gate;
-use crate::jitter::{JitterBuffer, JitterConfig, Played};
+use crate::jitter::{JitterBuffer, JitterConfig, Played, Pushed};
 use crate::player::Player;
 use crate::rtcp::Reception;
 use crate::rtp::{PACKET, Received, Sender};
@@ -253,22 +253,23 @@ impl Leg {
         }
     }
 
-    /// Puts an admitted audio packet into the jitter buffer.
-    pub fn hear(&mut self, now: Mono, received: &Received, codec: Codec, payload: &[u8]) {
+    /// Puts an admitted audio packet into the jitter buffer. False when it came too late to be played.
+    pub fn hear(&mut self, now: Mono, received: &Received, codec: Codec, payload: &[u8]) -> bool {
         let Some(frames) = &mut self.frames else {
-            return;
+            return true;
         };
         let mut pcm = [0i16; LONGEST];
         let length = payload.len().min(LONGEST);
         codec.decode(&payload[..length], &mut pcm);
         let arrival = (now.as_nanos() / 125_000) as u32;
-        frames.jitter.push(
+        let pushed = frames.jitter.push(
             arrival,
             received.ssrc,
             received.sequence,
             received.timestamp,
             &pcm[..length],
         );
+        pushed != Pushed::Late
     }
 
     /// One 20 ms tick of frame mode, due at millisecond `due`. What this leg said is then in `said`.

@@ -42,6 +42,7 @@ pub struct Worker {
     /// Legs that may go back to forward mode after this tick.
     relaxed: Vec<usize>,
     strangers: u64,
+    late: u64,
 }
 
 enum Kind {
@@ -62,6 +63,7 @@ impl Worker {
             next_sweep: None,
             relaxed: Vec::new(),
             strangers: 0,
+            late: 0,
         }
     }
 
@@ -76,6 +78,10 @@ impl Worker {
     /// Packets dropped because they came from elsewhere than the negotiated address, since the start.
     pub fn strangers(&self) -> u64 {
         self.strangers
+    }
+    /// Packets that came too late to be played, since the start.
+    pub fn late(&self) -> u64 {
+        self.late
     }
     pub fn stats(&self, leg: LegId) -> Option<LegStats> {
         self.leg(*self.places.get(&leg)?).map(Leg::stats)
@@ -199,7 +205,8 @@ impl Worker {
         match kind {
             Kind::Noise => {}
             Kind::Audio(codec) if leg.frames.is_some() => {
-                leg.hear(now, &received, codec, &packet[start..end]);
+                let in_time = leg.hear(now, &received, codec, &packet[start..end]);
+                self.late += u64::from(!in_time);
             }
             Kind::Audio(codec) => self.forward(now, place, &received, Some(codec), packet, out),
             Kind::Key => {

@@ -3,8 +3,10 @@
 use crate::grade::Unreached;
 use crate::id::*;
 use crate::money::Money;
+use crate::number::Masked;
 use crate::time::Wall;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,7 +77,7 @@ pub struct LegStats {
 }
 
 /// The call record. One per call, written once, in the transaction that settles its charge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cdr {
     pub id: CallId,
     pub tenant: TenantId,
@@ -100,4 +102,31 @@ pub struct Cdr {
     pub recording: Option<String>,
     /// The customer's leg.
     pub customer_stats: Option<LegStats>,
+}
+
+/// With masked numbers: a debug print ends in a log sooner or later.
+impl fmt::Debug for Cdr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cdr")
+            .field("id", &self.id)
+            .field("tenant", &self.tenant)
+            .field("direction", &self.direction)
+            .field("caller", &Masked(&self.caller))
+            .field("callee", &Masked(&self.callee))
+            .field("campaign", &self.campaign)
+            .field("lead", &self.lead)
+            .field("extension", &self.extension)
+            .field("trunk", &self.trunk)
+            .field("started_at", &self.started_at)
+            .field("ringing_at", &self.ringing_at)
+            .field("answered_at", &self.answered_at)
+            .field("ended_at", &self.ended_at)
+            .field("disposition", &self.disposition)
+            .field("termination", &self.termination)
+            .field("talk_ms", &self.talk_ms)
+            .field("charge", &self.charge)
+            .field("recording", &self.recording)
+            .field("customer_stats", &self.customer_stats)
+            .finish()
+    }
 }

@@ -22,5 +22,5 @@ pub use id::{
     RequestId, TemplateId, TenantId, TrunkId, UserId,
 };
 pub use money::{Currency, Money};
-pub use number::{E164, NumberError, Zone};
+pub use number::{E164, Masked, NumberError, Zone};
 pub use time::{Mono, Now, Wall};

@@ -132,13 +132,41 @@ impl E164 {
     }
     /// For logs: `+86138****8000`.
     pub fn masked(&self) -> String {
-        let n = self.0.len();
-        let keep = if n > 9 { n - 8 } else { 1 };
-        format!(
-            "{}****{}",
-            &self.0[..keep],
-            &self.0[n.saturating_sub(4).max(keep)..]
-        )
+        Masked(&self.0).to_string()
+    }
+}
+
+/// What somebody dialled, typed or sent, as a log may show it: of each run of seven digits or more the middle is hidden, as in
+/// `+86138****8000`. Short numbers and names stay.
+#[derive(Clone, Copy)]
+pub struct Masked<'a>(pub &'a str);
+
+impl fmt::Display for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+            let (before, from) = rest.split_at(start);
+            let end = from.find(|c: char| !c.is_ascii_digit());
+            let (digits, after) = from.split_at(end.unwrap_or(from.len()));
+            f.write_str(before)?;
+            match digits.len() {
+                ..7 => f.write_str(digits)?,
+                n => write!(
+                    f,
+                    "{}****{}",
+                    &digits[..n.saturating_sub(8)],
+                    &digits[n - 4..]
+                )?,
+            }
+            rest = after;
+        }
+        f.write_str(rest)
+    }
+}
+
+impl fmt::Debug for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -276,5 +304,13 @@ mod tests {
             E164::parse("13800138000", "86").unwrap().masked(),
             "+86138****8000"
         );
+        let shown = |text: &str| Masked(text).to_string();
+        assert_eq!(
+            shown("sip:13800138000@10.0.0.1"),
+            "sip:138****8000@10.0.0.1"
+        );
+        assert_eq!(shown("+8613800138000, 110"), "+86138****8000, 110");
+        assert_eq!(shown("12345678"), "****5678");
+        assert_eq!(shown("前台 1001"), "前台 1001");
     }
 }

@@ -147,6 +147,10 @@ impl Endpoint {
     pub fn bindings(&self, aor: &str, now: Now) -> impl Iterator<Item = &Binding> {
         self.registrar.bindings(aor, now)
     }
+    /// Devices with a binding.
+    pub fn devices(&self) -> usize {
+        self.registrar.devices()
+    }
     /// At start, from where they were written.
     pub fn restore(&mut self, now: Now, bindings: Vec<Binding>) {
         self.registrar.restore(now, bindings);

@@ -260,6 +260,11 @@ impl Registrar {
             .map(|b| &b.binding)
     }
 
+    /// AORs with a binding.
+    pub fn devices(&self) -> usize {
+        self.aors.len()
+    }
+
     pub fn restore(&mut self, now: Now, bindings: Vec<Binding>) {
         for binding in bindings {
             let left = binding.expires_at.since(now.wall);

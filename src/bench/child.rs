@@ -50,6 +50,7 @@ impl Child {
             .arg("--data")
             .arg(&trial.data)
             .args(["--sip", &sip.to_string(), "--http", &http.to_string()])
+            .args(["--metrics", "off"])
             .args(["--rtp-ports", &rtp_ports(), "--log", "warn"])
             .arg("--model")
             .arg(model)

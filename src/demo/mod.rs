@@ -74,6 +74,7 @@ pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> 
     config.http = loopback;
     config.advertised.clear();
     config.public_url.clear();
+    config.metrics = "off".into();
     config.rtp_ports = "0".into();
     fresh_folder(&config.data)?;
     println!(

@@ -48,6 +48,7 @@ async fn place() -> Result<Measured> {
         data: folder.path().into(),
         sip: loopback,
         http: loopback,
+        metrics: "off".into(),
         rtp_ports: "0".into(),
         ..Config::default()
     };

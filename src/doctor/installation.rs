@@ -121,7 +121,7 @@ fn tls(config: &Config) -> Finding {
     }
     let text = "off: passwords and keys reach the API in the clear, and browsers give a microphone only on https or localhost";
     let fix = format!(
-        "--http 127.0.0.1:{} and a TLS proxy before it, with --config's public_url naming the proxy",
+        "--http 127.0.0.1:{} and a TLS proxy before it, with --public-url naming the proxy",
         config.http.port()
     );
     Finding::warn(SUBJECT, text, fix)

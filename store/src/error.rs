@@ -38,6 +38,11 @@ pub enum StoreError {
         "the database has schema {found}, this release knows {known}: run the newer release, or restore the backup taken before it"
     )]
     NewerSchema { found: i64, known: i64 },
+    /// The copy that is taken before the schema changes.
+    #[error(
+        "no copy of the database could be made before its migration ({0}), so nothing was migrated"
+    )]
+    NoSnapshot(Trouble),
     /// A migration that was applied here has since changed: the file is not one of ours, or was edited.
     #[error("the database's schema {0} is not the one this release ships")]
     ForeignSchema(i64),

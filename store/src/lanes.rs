@@ -5,6 +5,7 @@
 
 use crate::db::Tx;
 use crate::error::StoreError;
+use crate::metrics::Counts;
 use crate::stopwatch::Stopwatch;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) struct Lanes {
     /// Call changes that are not written yet.
     calls: AtomicUsize,
     quiet: Notify,
+    pub counts: Counts,
 }
 
 impl Lanes {

@@ -20,6 +20,7 @@
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
+pub mod backup;
 pub mod bindings;
 pub mod caller_numbers;
 pub mod calls;
@@ -39,6 +40,7 @@ mod lanes;
 pub mod leads;
 pub mod ledger;
 pub mod list;
+pub mod metrics;
 pub mod prompts;
 pub mod recovery;
 pub mod regrading;

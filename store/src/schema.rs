@@ -34,6 +34,8 @@ pub const PLATFORM_FUNCTIONS: &[&str] = &[
     "decide_caller_number",
     "suppress_on_platform",
     "post",
+    // The metrics: sums without names.
+    "states",
     // The engine, at start.
     "directory",
     "running_campaigns",

@@ -484,6 +484,7 @@ impl Task {
             match written.map(Option::unwrap_or_default) {
                 Ok(written) => return self.tell(batch, written),
                 Err(error) => {
+                    self.store.lanes.counts.repeats.add(1);
                     tracing::warn!(%error, changes = batch.len(), "the batch is tried again");
                     let closed = matches!(error, StoreError::Unavailable(crate::Trouble::Closed));
                     if closed || self.gives_up(&mut ending) {
@@ -609,7 +610,9 @@ impl Task {
                 (_, NotBegun::Refused(_)) => {}
             }
         }
+        let begun = Stopwatch::start();
         tx.commit().await?;
+        self.store.lanes.counts.commits.add(begun.elapsed());
         self.fault(Moment::Committed)?;
         Ok(Some(written))
     }

@@ -39,6 +39,10 @@ pub(crate) enum CallInput {
     },
     Leg(LegId, LegInput),
     Deadline,
+    Note {
+        kind: &'static str,
+        data: Value,
+    },
     #[cfg(test)]
     Panic,
     /// The service stops.
@@ -348,6 +352,7 @@ impl Call {
             #[cfg(test)]
             CallInput::Panic => panic!("a defect in a call"),
             CallInput::Deadline => self.deadline(world),
+            CallInput::Note { kind, data } => self.core.note(world, kind, data),
             CallInput::Leg(leg, input) => {
                 if let LegInput::Gone(_) = &input
                     && let Some(leg) = self.core.leg_mut(leg)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +57,12 @@ pub enum Input {
         heard: Heard,
     },
 
+    /// Something outside the node happened to a call: a line of its page.
+    Note {
+        call: CallId,
+        kind: &'static str,
+        data: Value,
+    },
     HangUp {
         tenant: TenantId,
         call: CallId,
@@ -198,7 +205,7 @@ pub enum Persist {
 }
 
 /// An outbound attempt and its reservation, durable before its INVITE leaves.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Begin {
     pub call: CallId,
     pub tenant: TenantId,
@@ -213,6 +220,25 @@ pub struct Begin {
     pub at: Wall,
     /// `None` where nothing is charged.
     pub reserve: Option<Reserve>,
+}
+
+/// With masked numbers: a debug print ends in a log sooner or later.
+impl fmt::Debug for Begin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begin")
+            .field("call", &self.call)
+            .field("tenant", &self.tenant)
+            .field("direction", &self.direction)
+            .field("campaign", &self.campaign)
+            .field("lead", &self.lead)
+            .field("extension", &self.extension)
+            .field("trunk", &self.trunk)
+            .field("caller", &Masked(&self.caller))
+            .field("callee", &Masked(&self.callee))
+            .field("at", &self.at)
+            .field("reserve", &self.reserve)
+            .finish()
+    }
 }
 
 /// What to reserve: as long as the balance covers, and no longer than this. The store quotes inside the transaction that

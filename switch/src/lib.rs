@@ -27,4 +27,4 @@ pub use effect::{
     Begin, BeginRefused, CallEvent, CampaignPlan, Candidate, Denied, Effect, Finish, Heard, Input,
     LeadTerms, MediaCommand, Note, Noted, Notice, Persist, Reserve,
 };
-pub use node::{Config, LiveCall, Node};
+pub use node::{Config, Figures, LiveCall, Node};

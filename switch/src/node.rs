@@ -1,7 +1,10 @@
 //! The call centre as one value: inputs and time in, effects and the next deadline out.
 
 mod admission;
+mod figures;
 mod presence;
+
+pub use figures::Figures;
 
 use crate::app::App;
 use crate::call::{Call, CallInput, Gone, LegInput};
@@ -199,6 +202,7 @@ impl Node {
             Input::Media(event) => self.media(event),
             Input::MediaFailed { leg } => self.closed(leg, None),
             Input::Heard { leg, heard } => self.leg(leg, LegInput::Heard(heard)),
+            Input::Note { call, kind, data } => self.call(call, CallInput::Note { kind, data }),
             Input::HangUp {
                 tenant,
                 call,

@@ -52,6 +52,15 @@ impl Api {
     pub fn token(&self) -> &str {
         &self.token
     }
+
+    /// What stands beside `/api/v1`, such as `/readyz`: status and body, whatever they are.
+    pub async fn beside(&self, path: &str) -> Result<(u16, Value)> {
+        let base = self.base.trim_end_matches("/api/v1");
+        let answer = self.http.get(format!("{base}{path}")).send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await?))
+    }
+
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
         self.http

@@ -27,7 +27,8 @@ pub struct House {
     pub sip: SocketAddr,
     /// The enterprise.
     pub tenant: String,
-    running: Running,
+    /// None: it runs as a process of its own.
+    running: Option<Running>,
     folder: TempDir,
 }
 
@@ -71,6 +72,7 @@ pub fn loopback(data: &Path) -> Config {
         data: data.to_owned(),
         sip: anywhere,
         http: anywhere,
+        metrics: "127.0.0.1:0".into(),
         rtp_ports: "0".into(),
         media_workers: 1,
         ..Config::default()
@@ -89,20 +91,39 @@ impl House {
             database: database.to_owned(),
             ..loopback(folder.path())
         };
-        let running = serve::start(&config, hearing).await?;
+        House::open_as(&config, folder, hearing).await
+    }
+
+    /// With settings of one's own; `folder` goes with the house.
+    pub async fn open_as(config: &Config, folder: TempDir, hearing: Hearing) -> Result<House> {
+        let running = serve::start(config, hearing).await?;
         let base = format!("http://{}", running.http);
         let now = engine::clock::wall();
         let link = admin::setup_link(&running.store, &running.platform, &base, now)
             .await?
             .context("a fresh installation has a set-up link")?;
-        let (api, tenant) = Api::set_up(&link, "acme", PASSWORD).await?;
+        let sip = running.engine.sip_address;
+        House::furnish(&link, sip, Some(running), folder).await
+    }
+
+    /// One whose program runs elsewhere and printed this link.
+    pub async fn of_program(link: &str, sip: SocketAddr, folder: TempDir) -> Result<House> {
+        House::furnish(link, sip, None, folder).await
+    }
+
+    async fn furnish(
+        link: &str,
+        sip: SocketAddr,
+        running: Option<Running>,
+        folder: TempDir,
+    ) -> Result<House> {
+        let (api, tenant) = Api::set_up(link, "acme", PASSWORD).await?;
         let platform = format!("/platform/tenants/{tenant}");
         let rate = json!({ "per_interval_minor": PER_MINUTE, "interval_seconds": 60 });
         api.patch(&platform, json!({ "rate": rate, "robot_lines": 10 }))
             .await?;
         let money = json!({ "amount_minor": 10_000, "reference": "first" });
         api.post(&format!("{platform}/recharges"), money).await?;
-        let sip = running.engine.sip_address;
         Ok(House {
             api,
             sip,
@@ -118,11 +139,20 @@ impl House {
 
     /// Events from now on.
     pub fn events(&self) -> Events {
-        Events(self.running.engine.handle.events())
+        Events(self.running().engine.handle.events())
     }
 
     pub async fn ready(&self) -> engine::Readiness {
-        self.running.engine.handle.ready().await
+        self.running().engine.handle.ready().await
+    }
+
+    /// Where metrics are served.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.running().metrics
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("a house in this process")
     }
 
     /// An extension's id; its device signs in as `NUMBER.acme`.
@@ -205,6 +235,8 @@ impl House {
     }
 
     pub async fn close(self) {
-        self.running.stop(std::future::ready(())).await;
+        if let Some(running) = self.running {
+            running.stop(std::future::ready(())).await;
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Helpers of the tests in `tests/`: whole installations on loopback, spoken to by clients no one here wrote.
 //!
 //! Map: `house` (an installation in a folder of its own, with an enterprise) · `api` (its REST API) · `events` (what it says
-//! happens) · `campaign` (all that a robot call needs) · `process` (other people's programs, killed when dropped) · `sipp` ·
+//! happens) · `campaign` (all that a robot call needs) · `process` (other programs, killed when dropped) · `program` (ours as a process of its own) · `sipp` ·
 //! `baresip` · `sound` (WAV files written and read).
 //!
 //! Invariant: nothing waits for time to pass; everything waits for something to happen, and gives up after a while. Ports are
@@ -13,6 +13,7 @@ pub mod campaign;
 pub mod events;
 pub mod house;
 pub mod process;
+pub mod program;
 pub mod sipp;
 pub mod sound;
 

@@ -58,6 +58,19 @@ impl Process {
             .clone()
     }
 
+    pub fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        let id = self.child.id().context("it has ended")?;
+        let id = rustix::process::Pid::from_raw(id as i32).context("a process id")?;
+        Ok(rustix::process::kill_process(id, signal)?)
+    }
+
+    /// The first line it has printed so far that holds this.
+    pub fn line(&self, with: &str) -> Option<String> {
+        let said = self.said();
+        let found = said.lines().find(|line| line.contains(with));
+        found.map(str::to_owned)
+    }
+
     /// Its status if it has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)

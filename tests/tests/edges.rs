@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     // The shared words know nobody.
     ("model", &[]),
+    // Counts and the page they are told on; what is counted is the business of those who count.
+    ("meter", &[]),
     // Each subject of the pure ring speaks the shared words and does not know the others: what two of them must agree on
     // meets in `switch`.
     ("sip", &["model"]),
@@ -32,20 +34,24 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // grades (bots), postings (billing), what the node asks to be written (switch). No audio: recordings are files.
     (
         "store",
-        &["model", "sip", "dialer", "bots", "billing", "switch"],
+        &[
+            "model", "meter", "sip", "dialer", "bots", "billing", "switch",
+        ],
     ),
     // Performs the node's effects: datagrams (sip), packets and prompts (media), spans to recognise (speech, whose answers
     // are `bots` values), writes (store).
     (
         "engine",
-        &["model", "sip", "media", "bots", "switch", "speech", "store"],
+        &[
+            "model", "meter", "sip", "media", "bots", "switch", "speech", "store",
+        ],
     ),
     // Asks `store` and `engine::Handle`; checks what comes in by the pure crates' own rules: digest accounts (sip), prompt
     // audio (media), templates (bots), plans (dialer), postings (billing). It never reaches past the handle into the node.
     (
         "admin",
         &[
-            "model", "sip", "media", "dialer", "bots", "billing", "store", "engine",
+            "model", "meter", "sip", "media", "dialer", "bots", "billing", "store", "engine",
         ],
     ),
     // A database server to test and measure against: knows nobody.

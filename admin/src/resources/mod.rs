@@ -15,6 +15,7 @@ pub mod health;
 pub mod imports;
 pub mod leads;
 pub mod ledger;
+pub mod metrics;
 pub mod platform;
 pub mod prompts;
 pub mod sessions;

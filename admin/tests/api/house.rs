@@ -431,10 +431,11 @@ async fn answer(
             Question::CampaignChanged { campaign, .. } => engine.campaigns_changed.push(campaign),
             Question::Ready { reply } => drop(reply.send(Readiness {
                 ready: true,
-                draining: false,
                 speech: "none in tests".into(),
                 calls: engine.live.len(),
+                ..Readiness::default()
             })),
+            Question::Figures { reply } => drop(reply),
         }
     }
 }

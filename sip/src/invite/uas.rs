@@ -167,6 +167,10 @@ impl Calls {
         if let Some(value) = reason_value(q850, None, reason) {
             w.header("Reason", value);
         }
+        if code == 503 {
+            // RFC 3261 §21.5.4: without it a proxy takes us for broken.
+            w.header("Retry-After", "5");
+        }
         layer.respond(now, ringing.server, code, w.finish());
         self.finish(
             layer,

@@ -28,6 +28,7 @@ macro_rules! bound {
 
 mod address;
 mod postgres;
+pub(crate) mod snapshot;
 mod sqlite;
 mod value;
 

@@ -43,6 +43,8 @@ pub(super) async fn open(path: &str) -> Result<Sqlite, StoreError> {
         .connect_with(options.clone())
         .await
         .map_err(told)?;
+    let (found, known_here) = schema(path).await?;
+    super::snapshot::before_migration(&write, path, found, known_here).await?;
     MIGRATIONS
         .run(&write)
         .await

@@ -67,6 +67,17 @@ pub(super) async fn open(options: PgConnectOptions, alone: bool) -> Result<Postg
             None
         }
     };
+    if let Some(found) = applied(&mut connection)
+        .await?
+        .filter(|found| *found < known())
+    {
+        let to = known();
+        tracing::warn!(
+            found,
+            to,
+            "the schema is migrated, and no copy is kept here: have a backup of your own"
+        );
+    }
     MIGRATIONS
         .run(&mut connection)
         .await
