@@ -77,6 +77,8 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
     };
     let mut admin_config = admin::Config::new(&config.data, &url, &config.realm);
     admin_config.trusted_proxies = config.trusted_proxies()?;
+    let now = engine::clock::wall();
+    admin::close_imports_of_last_run(&store, &platform, &admin_config, now).await?;
     let state = admin::AdminState::new(
         store.clone(),
         platform.clone(),

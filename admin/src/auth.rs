@@ -126,8 +126,7 @@ pub async fn guard(
             if request.method() != Method::POST {
                 return next.run(request).await;
             }
-            let most = state.config.most(request.headers());
-            once(&state, &caller, request, next, most).await
+            once(&state, &caller, request, next).await
         }
         Err(problem) => problem.into_response(),
     }

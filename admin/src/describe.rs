@@ -2,6 +2,7 @@
 //! statuses it may answer with, and examples. The examples are recorded from the real router (`examples.json`, kept true by
 //! a test).
 
+use crate::exports;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -13,6 +14,7 @@ static EXAMPLES: LazyLock<HashMap<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../examples.json")).unwrap_or_default());
 
 pub fn finish(document: &mut OpenApi) {
+    exports::describe(document);
     for (path, item) in &mut document.paths.paths {
         // A change may name the version it is made from: so the answer to a read names it.
         let versioned = operations(item).any(|(_, operation)| takes(operation, "If-Match"));
@@ -20,7 +22,7 @@ pub fn finish(document: &mut OpenApi) {
             let name = path
                 .trim_start_matches("/api/v1")
                 .replace(['{', '}'], "")
-                .replace(['/', '-'], "_");
+                .replace(['/', '-', '.'], "_");
             operation.operation_id = Some(format!("{method}{name}"));
             headers(method, operation, versioned);
             statuses(method, path, operation);

@@ -4,7 +4,8 @@
 //! Map: `problem` (refusals) · `extract` (bodies, paths, queries) · `secret` (tokens, passwords) · `throttle` (wrong
 //! passwords) · `doors` (what each route asks of its caller, declared once) · `auth` (who asks) · `page` (lists) · `etag` (versions) · `once`
 //! (Idempotency-Key) · `ring` (the latest events) · `proxies` (who asks through
-//! them) · `server` (connections) · `tongue` (languages) · `wire` (shared forms) · `upload` (files that come in) · `ranges` (our files as downloads) · `sheet` (spreadsheets of strangers) · `resources` (the routes) · `openapi`
+//! them) · `server` (connections) · `tongue` (languages) · `wire` (shared forms) · `upload` (files that come in) · `ranges` (our files as downloads) · `sheet` (spreadsheets in and out) · `imports`
+//! (files of leads, one after another) · `exports` (lists as files) · `resources` (the routes) · `openapi`
 //! (the document, the router, the layers around it).
 //!
 //! A request: `problem::render` → body limit → router → `auth::guard` (route's door, credential, permission) → handler →
@@ -16,7 +17,9 @@ mod auth;
 mod describe;
 mod doors;
 mod etag;
+mod exports;
 mod extract;
+mod imports;
 mod once;
 mod openapi;
 mod page;
@@ -33,11 +36,13 @@ mod tongue;
 mod upload;
 mod wire;
 
+pub use imports::close_imports_of_last_run;
 pub use openapi::{document, router, undeclared_routes};
 pub use proxies::{NoNetwork, Proxies};
 pub use resources::metrics::router as metrics_router;
 pub use resources::setup::setup_link;
 pub use server::serve;
+pub use sheet::read_sheet;
 
 use model::Wall;
 use std::path::PathBuf;
@@ -61,8 +66,14 @@ pub struct Config {
     pub body_limit: usize,
     /// Largest uploaded file, bytes.
     pub upload_limit: usize,
+    /// Where files of leads wait to be read; emptied at start.
+    pub imports: PathBuf,
+    /// Where lists are made into workbooks; nothing stays there.
+    pub exports: PathBuf,
+    /// Largest file of leads, bytes.
+    pub import_limit: usize,
     /// Most rows of one imported sheet.
-    pub import_rows: usize,
+    pub import_rows: u64,
     /// How long a sign-in lasts.
     pub session: Duration,
     /// Proxies whose X-Forwarded-For is believed.
@@ -78,6 +89,9 @@ impl Config {
             realm: realm.to_owned(),
             body_limit: 1024 * 1024,
             upload_limit: 20 * 1024 * 1024,
+            imports: data.join("imports"),
+            exports: data.join("exports"),
+            import_limit: 50 * 1024 * 1024,
             import_rows: 200_000,
             session: Duration::from_secs(12 * 3600),
             trusted_proxies: Proxies::default(),
@@ -86,13 +100,10 @@ impl Config {
 }
 
 impl Config {
-    /// Largest body of a request of this kind.
-    fn most(&self, headers: &axum::http::HeaderMap) -> usize {
-        let form = headers
-            .get(axum::http::header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+    /// Largest body of any request: a form with a file in it, or not. Routes may take less.
+    fn most(&self, form: bool) -> usize {
         if form {
-            self.upload_limit + openapi::FORM
+            self.upload_limit.max(self.import_limit) + openapi::FORM
         } else {
             self.body_limit
         }
@@ -103,7 +114,7 @@ impl Config {
 #[derive(Clone)]
 pub struct AdminState {
     pub store: Store,
-    /// Evidence for looking up credentials; handlers of the platform's own routes use the caller's instead.
+    /// Evidence for looking up credentials and for sweeping; handlers of the platform's own routes use the caller's instead.
     platform: Platform,
     pub engine: engine::Handle,
     pub config: Arc<Config>,
@@ -113,6 +124,7 @@ pub struct AdminState {
     run: uuid::Uuid,
     ring: Arc<ring::Ring>,
     counts: Arc<resources::metrics::Counts>,
+    imports: Arc<imports::Imports>,
     /// Cancelled when the server stops: streams end then.
     closing: CancellationToken,
 }
@@ -140,6 +152,7 @@ impl AdminState {
             run,
             ring,
             counts: Arc::default(),
+            imports: Arc::default(),
             closing,
         }
     }

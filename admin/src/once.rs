@@ -1,20 +1,27 @@
 //! `Idempotency-Key`: a request with one is done once, however often it is sent. The first answer is kept for a day and sent
 //! again; the same key on another request is refused; while the first is at work, the second is told to wait.
 //!
+//! The body is read before the work begins, to know the request again: into memory, or, of a form, into a file without a
+//! name, so that a large import costs disk and no memory.
+//!
 //! What is kept is sealed: answers hold keys and passwords that are shown once. The seal is made of the caller's own token,
 //! of which the database knows only a hash, so nothing in it opens the answers.
 
 use crate::AdminState;
 use crate::auth::Caller;
-use crate::problem::{Code, Problem};
-use axum::body::{Body, Bytes, to_bytes};
+use crate::problem::{Answer, Code, Problem};
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::idempotency::{self, Taken};
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+use tokio_util::io::ReaderStream;
 
 pub const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -22,14 +29,8 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed")
 /// Largest answer that is kept, bytes.
 const ANSWER: usize = 4 * 1024 * 1024;
 
-/// Does the request once. `most` is the largest body that is taken.
-pub async fn once(
-    state: &AdminState,
-    caller: &Caller,
-    request: Request,
-    next: Next,
-    most: usize,
-) -> Response {
+/// Does the request once.
+pub async fn once(state: &AdminState, caller: &Caller, request: Request, next: Next) -> Response {
     let Some(key) = request.headers().get(KEY) else {
         return next.run(request).await;
     };
@@ -45,13 +46,14 @@ pub async fn once(
     }
     let key: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     let (parts, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, most).await else {
-        return Problem::new(Code::TooLarge).into_response();
+    let (body, print) = match hold(state, &parts, body).await {
+        Ok(held) => held,
+        Err(problem) => return problem.into_response(),
     };
     let asked = idempotency::Request {
         credential: caller.credential(),
         key,
-        print: print(&parts.method, &parts.uri, &parts.headers, &bytes),
+        print,
         run: state.run,
     };
     let seal = Seal::of(caller.token(), &key);
@@ -84,7 +86,7 @@ pub async fn once(
                 .into_response();
         }
     }
-    let request = Request::from_parts(parts, Body::from(bytes));
+    let request = Request::from_parts(parts, body);
     let (state, scope) = (state.clone(), caller.scope.clone());
     // On its own task: a client that goes away must not leave the work half told.
     let work = tokio::spawn(async move {
@@ -130,40 +132,98 @@ async fn finish(
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// Method, address, kind and body. A form's boundary is chosen anew by each sender: it does not count.
-fn print(
-    method: &axum::http::Method,
-    uri: &axum::http::Uri,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> [u8; 32] {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let boundary = kind
-        .split(';')
-        .find_map(|part| part.trim().strip_prefix("boundary="))
-        .map(|mark| mark.trim_matches('"').as_bytes())
-        .filter(|mark| !mark.is_empty());
-    let mut hash = Sha256::new();
-    for text in [
-        method.as_str(),
-        &uri.to_string(),
-        kind.split(';').next().unwrap_or_default(),
-    ] {
-        hash.update(text.as_bytes());
-        hash.update([0]);
+/// Reads a body to its end, to be read again, and takes the print of its request.
+async fn hold(state: &AdminState, parts: &Parts, body: Body) -> Answer<(Body, [u8; 32])> {
+    let mut print = Print::of(parts);
+    let form = kind(&parts.headers).starts_with("multipart/");
+    let most = state.config.most(form);
+    if !form {
+        let bytes = to_bytes(body, most)
+            .await
+            .map_err(|_| Problem::new(Code::TooLarge))?;
+        print.add(&bytes);
+        return Ok((Body::from(bytes), print.end()));
     }
-    let mut rest: &[u8] = body;
-    if let Some(mark) = boundary {
-        while let Some(at) = find(rest, mark) {
-            hash.update(&rest[..at]);
-            rest = &rest[at + mark.len()..];
+    let folder = &state.config.imports;
+    tokio::fs::create_dir_all(folder)
+        .await
+        .map_err(Problem::internal)?;
+    let file = tempfile::tempfile_in(folder).map_err(Problem::internal)?;
+    let mut file = tokio::fs::File::from_std(file);
+    let mut body = Limited::new(body, most);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(Code::TooLarge))?;
+        if let Ok(bytes) = frame.into_data() {
+            print.add(&bytes);
+            file.write_all(&bytes).await.map_err(Problem::internal)?;
         }
     }
-    hash.update(rest);
-    hash.finalize().into()
+    // Writes what is on its way, too.
+    file.rewind().await.map_err(Problem::internal)?;
+    Ok((Body::from_stream(ReaderStream::new(file)), print.end()))
+}
+
+fn kind(headers: &HeaderMap) -> &str {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// Method, address, kind and body. A form's boundary is chosen anew by each sender: it does not count.
+struct Print {
+    hash: Sha256,
+    /// The boundary as it stands in the body; empty when there is none.
+    mark: Vec<u8>,
+    /// May be the beginning of a mark.
+    tail: Vec<u8>,
+}
+
+/// Of a boundary, RFC 2046 §5.1.1.
+const MARK: usize = 70;
+
+impl Print {
+    fn of(parts: &Parts) -> Print {
+        let kind = kind(&parts.headers);
+        let mark = kind
+            .split(';')
+            .find_map(|part| part.trim().strip_prefix("boundary="))
+            .map(|mark| mark.trim_matches('"'))
+            .filter(|mark| (1..=MARK).contains(&mark.len()))
+            .map_or_else(Vec::new, |mark| format!("--{mark}").into_bytes());
+        let mut hash = Sha256::new();
+        for text in [
+            parts.method.as_str(),
+            &parts.uri.to_string(),
+            kind.split(';').next().unwrap_or_default(),
+        ] {
+            hash.update(text.as_bytes());
+            hash.update([0]);
+        }
+        let tail = Vec::new();
+        Print { hash, mark, tail }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        if self.mark.is_empty() {
+            return self.hash.update(bytes);
+        }
+        self.tail.extend_from_slice(bytes);
+        let mut done = 0;
+        while let Some(at) = find(&self.tail[done..], &self.mark) {
+            self.hash.update(&self.tail[done..done + at]);
+            done += at + self.mark.len();
+        }
+        let kept = (self.tail.len() - done).min(self.mark.len() - 1);
+        let end = self.tail.len() - kept;
+        self.hash.update(&self.tail[done..end]);
+        self.tail.drain(..end);
+    }
+
+    fn end(mut self) -> [u8; 32] {
+        self.hash.update(&self.tail);
+        self.hash.finalize().into()
+    }
 }
 
 fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
@@ -286,20 +346,22 @@ mod tests {
 
     #[test]
     fn a_form_is_the_same_whatever_its_boundary() {
-        let form = |mark: &str, text: &str| {
-            let mut headers = HeaderMap::new();
+        let form = |mark: &str, text: &str, piece: usize| {
             let kind = format!("multipart/form-data; boundary={mark}");
-            headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+            let request = Request::post("/leads/imports").header(header::CONTENT_TYPE, kind);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
             let body = format!("--{mark}\r\n{text}\r\n--{mark}--\r\n");
-            let uri = "/leads/import".parse().unwrap();
-            print(
-                &axum::http::Method::POST,
-                &uri,
-                &headers,
-                &Bytes::from(body),
-            )
+            let mut print = Print::of(&parts);
+            for bytes in body.as_bytes().chunks(piece) {
+                print.add(bytes);
+            }
+            print.end()
         };
-        assert_eq!(form("aaa", "x"), form("b-b", "x"));
-        assert_ne!(form("aaa", "x"), form("aaa", "y"));
+        let whole = form("aaa", "x", 99);
+        for piece in 1..9 {
+            assert_eq!(form("aaa", "x", piece), whole);
+            assert_eq!(form("b-b", "x", piece), whole);
+            assert_ne!(form("aaa", "y", piece), whole);
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::auth;
 use crate::describe;
 use crate::doors::{self, Doors};
 use crate::etag;
+use crate::exports;
 use crate::problem::{self, Code, Problem, ProblemDocument};
 use crate::resources::*;
 use axum::Router;
@@ -28,11 +29,13 @@ const SPEC: &str = "/api/v1/openapi.json";
 /// Room for a form's fields and boundaries beside the file.
 pub const FORM: usize = 64 * 1024;
 
-fn described(upload_limit: usize) -> OpenApiRouter<AdminState> {
+fn described(upload_limit: usize, import_limit: usize) -> OpenApiRouter<AdminState> {
     let uploads = OpenApiRouter::new()
-        .routes(routes!(imports::create))
         .routes(routes!(prompts::list, prompts::upload))
         .layer(DefaultBodyLimit::max(upload_limit + FORM));
+    let sheets = OpenApiRouter::new()
+        .routes(routes!(imports::list, imports::create))
+        .layer(DefaultBodyLimit::max(import_limit + FORM));
     let api = OpenApiRouter::new()
         .routes(routes!(setup::state, setup::create))
         .routes(routes!(sessions::create))
@@ -55,7 +58,11 @@ fn described(upload_limit: usize) -> OpenApiRouter<AdminState> {
         .routes(routes!(caller_numbers::get, caller_numbers::delete))
         .routes(routes!(leads::list, leads::create))
         .routes(routes!(leads::enqueue))
-        .routes(routes!(imports::template))
+        .routes(routes!(imports::template_xlsx))
+        .routes(routes!(imports::template_csv))
+        .routes(routes!(imports::get))
+        .routes(routes!(imports::cancel))
+        .routes(routes!(imports::rejects))
         .routes(routes!(leads::get, leads::change, leads::delete))
         .routes(routes!(leads::take_back))
         .routes(routes!(leads::why))
@@ -100,7 +107,8 @@ fn described(upload_limit: usize) -> OpenApiRouter<AdminState> {
         .routes(routes!(platform::recharge))
         .routes(routes!(platform::caller_numbers))
         .routes(routes!(platform::decide))
-        .merge(uploads);
+        .merge(uploads)
+        .merge(sheets);
     OpenApiRouter::with_openapi(base())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -153,7 +161,7 @@ fn base() -> OpenApi {
 
 /// The OpenAPI document, as it is served and checked in.
 pub fn document() -> OpenApi {
-    let (_, mut document) = described(0).split_for_parts();
+    let (_, mut document) = described(0, 0).split_for_parts();
     describe::finish(&mut document);
     document
 }
@@ -165,14 +173,19 @@ pub fn undeclared_routes() -> Vec<String> {
 
 /// Everything the API serves.
 pub fn router(state: AdminState) -> Router {
-    let (routes, mut document) = described(state.config.upload_limit).split_for_parts();
+    let config = &state.config;
+    let (routes, mut document) =
+        described(config.upload_limit, config.import_limit).split_for_parts();
     describe::finish(&mut document);
-    let doors = Arc::new(Doors::of(&document));
+    let guard = (state.clone(), Arc::new(Doors::of(&document)));
     let api = routes
-        .route_layer(from_fn_with_state((state.clone(), doors), auth::guard))
+        .route_layer(from_fn_with_state(guard.clone(), auth::guard))
         .with_state(state.clone());
+    let files = exports::routes(&state, &document, api.clone())
+        .route_layer(from_fn_with_state(guard, auth::guard));
     Router::new()
         .merge(api)
+        .merge(files)
         .merge(SwaggerUi::new("/docs").url(SPEC, document))
         .route("/setup", get(setup_page))
         .fallback(nowhere)

@@ -91,6 +91,10 @@ fn shown(field: &Field) -> Vec<Value> {
             json!({ "type": "string", "enum": known }),
             "One or more with commas.",
         ),
+        Kind::Whole => several(
+            json!({ "type": "integer", "format": "int64" }),
+            "One or more with commas.",
+        ),
         Kind::Text => one("The whole text.", json!({ "type": "string" })),
         Kind::Part => one("Part of it.", json!({ "type": "string" })),
         Kind::Flag => one(

@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, wall};
 use crate::disk::Disk;
-use crate::handle::{Handle, LiveCallView, Notice, Question, Readiness, RegistrationView};
+use crate::handle::{Handle, LiveCallView, Question, Readiness, RegistrationView};
 use crate::inbox::Inbox;
 use crate::media_worker::MediaWorker;
 use crate::metrics::WorkerMetrics;
@@ -14,14 +14,13 @@ use speech::{Source, Speech, SpeechEvent};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::recovery::Recovered;
 use store::{Journal, Platform, Store};
 use switch::{Heard, Input, Node};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tracing::{error, info};
 
 /// Events a slow reader may be behind before it loses some.
@@ -136,12 +135,12 @@ impl Engine {
                 error,
             })?;
 
-        let (handle, questions, events) = Handle::new(EVENTS);
+        let (handle, questions, _) = Handle::new(EVENTS);
         let metrics = handle.metrics().clone();
         let disk = Arc::new(Disk::of(config.data.clone(), config.disk_reserve));
         disk.watch();
         metrics.disk.set(disk.clone()).ok();
-        let publish = publisher(events);
+        let publish = publisher(handle.clone());
 
         let (speech, speech_name) = match hearing {
             Hearing::Recogniser {
@@ -308,30 +307,16 @@ async fn recover(
     Ok(journal)
 }
 
-fn publisher(events: broadcast::Sender<Arc<Notice>>) -> Arc<dyn Fn(switch::Notice) + Send + Sync> {
-    let published = Mutex::new(0);
+fn publisher(handle: Handle) -> Arc<dyn Fn(switch::Notice) + Send + Sync> {
     Arc::new(move |notice| {
         crate::told::log(&notice);
-        // Numbered and sent under one lock: readers tell a gap by the numbers.
-        let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
-        *published += 1;
-        let seq = *published;
         let switch::Notice {
             tenant,
             kind,
             occurred_at,
             data,
         } = notice;
-        // Nobody listening is fine.
-        events
-            .send(Arc::new(Notice {
-                seq,
-                tenant,
-                kind,
-                occurred_at,
-                data,
-            }))
-            .ok();
+        handle.publish(tenant, kind, occurred_at, data);
     })
 }
 

@@ -4,7 +4,7 @@ use crate::metrics::{Metrics, Words};
 use model::*;
 use serde::Serialize;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use switch::Figures;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -105,6 +105,8 @@ pub struct Handle {
     questions: mpsc::Sender<Question>,
     events: broadcast::Sender<Arc<Notice>>,
     metrics: Arc<Metrics>,
+    /// How many events were sent.
+    published: Arc<Mutex<u64>>,
 }
 
 /// How long the node may take to answer before it is taken for stuck.
@@ -126,6 +128,7 @@ impl Handle {
                 questions,
                 events: events.clone(),
                 metrics: Arc::default(),
+                published: Arc::default(),
             },
             receiver,
             events,
@@ -186,6 +189,24 @@ impl Handle {
             .send(Question::CampaignChanged { tenant, campaign })
             .await
             .ok();
+    }
+
+    /// Tells all who listen; nobody listening is fine.
+    pub fn publish(&self, tenant: TenantId, kind: &'static str, occurred_at: Wall, data: Value) {
+        // Numbered and sent under one lock: readers tell a gap by the numbers.
+        let mut published = self
+            .published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *published += 1;
+        let notice = Notice {
+            seq: *published,
+            tenant,
+            kind,
+            occurred_at,
+            data,
+        };
+        self.events.send(Arc::new(notice)).ok();
     }
 
     pub fn events(&self) -> broadcast::Receiver<Arc<Notice>> {

@@ -139,9 +139,10 @@ async fn import(prepared: &Prepared) -> Result<()> {
         ("campaign_id", campaign.clone()),
         ("batch", "demo".to_owned()),
     ];
-    let report = api
-        .upload("/leads/import", "leads.xlsx", LEADS.to_vec(), &fields)
+    let import = api
+        .upload("/leads/imports", "leads.xlsx", LEADS.to_vec(), &fields)
         .await?;
+    let report = finished(api, &text(&import, "id")?).await?;
     println!(
         "imported {} leads from leads.xlsx ({} updated, {} rejected)",
         report["inserted"], report["updated"], report["rejected"]
@@ -149,6 +150,22 @@ async fn import(prepared: &Prepared) -> Result<()> {
     let all = json!({ "campaign_id": campaign, "all_listed": true });
     api.post("/leads/enqueue", &all).await?;
     Ok(())
+}
+
+/// An import when it is over.
+pub(crate) async fn finished(api: &Api, import: &str) -> Result<Value> {
+    let mut again = tokio::time::interval(Duration::from_millis(50));
+    let path = format!("/leads/imports/{import}");
+    for _ in 0..1200 {
+        again.tick().await;
+        let import = api.get(&path).await?;
+        match text(&import, "state")?.as_str() {
+            "done" => return Ok(import),
+            "queued" | "reading" | "writing" => {}
+            other => bail!("the import is {other}: {}", import["error"]),
+        }
+    }
+    bail!("the import does not end")
 }
 
 /// Shows what happens until every callee has had all its attempts.

@@ -38,6 +38,8 @@ ids!(
     /// One verdict of the gate.
     DecisionId,
     AuditId,
+    /// One file of leads that is, was or will be read.
+    ImportId,
 );
 
 /// A fresh row id: sortable by time, minted here because the shell may read the clock.

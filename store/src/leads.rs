@@ -1,10 +1,11 @@
-//! Leads: one number of a list each. Added by hand or by the thousand, listed, put into a campaign's queue, taken back.
+//! Leads: one number of a list each. Added by hand (by the thousand: `imports`), listed, put into a campaign's queue, taken
+//! back.
 //!
 //! This module shows the house style of the others: rows are read by one function, SQL stands next to the function that
 //! owns it, every statement begins with the tenant, `begin` … `commit` bracket what belongs together.
 
 use crate::audit::deed;
-use crate::db::{Json, Row, Statement, Tx, assembled, sql};
+use crate::db::{Json, Row, Statement, Tx, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
 use crate::lanes::Slice;
@@ -13,8 +14,12 @@ use crate::scope::Scope;
 use crate::store::{Page, Store, made_from};
 use dialer::{LastAttempt, Lead, LeadState, LeadStateKind, Rule};
 use model::*;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+
+use crate::bulk::ROWS;
+pub use crate::bulk::{Duplicates, Imported};
 
 /// A lead as people see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +34,7 @@ pub struct LeadRow {
     pub updated_at: Wall,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewLead {
     pub number: E164,
     pub name: String,
@@ -42,27 +47,6 @@ pub struct LeadWords {
     pub name: String,
     pub batch: String,
     pub custom: Map<String, Value>,
-}
-
-/// What an import does with a number that is already there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Duplicates {
-    /// Name, batch and custom columns are taken from the sheet; where the lead stands is kept.
-    #[default]
-    Update,
-    /// Left alone and counted as rejected.
-    Reject,
-    /// Rejected too when any other campaign or list of the tenant has the number.
-    RejectInTenant,
-}
-
-/// `inserted + updated + rejected.len()` is the number of rows that were handed in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    pub inserted: u64,
-    pub updated: u64,
-    /// Positions, in the order handed in, of rows whose number was already there.
-    pub duplicates: Vec<usize>,
 }
 
 pub static LEADS: Listing = Listing {
@@ -122,8 +106,6 @@ pub struct Progress {
     pub next_due: Option<Wall>,
 }
 
-/// Rows of one INSERT: few enough for a statement of reasonable size, many enough to be worth it.
-const ROWS: usize = 200;
 impl Store {
     /// `Conflict{number}` when the campaign (or the list outside campaigns) has the number.
     pub async fn add_lead(
@@ -158,44 +140,6 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(id)
-    }
-
-    /// Adds many, in short transactions of the bulk lane, so that calls are written in between. What was added stays when a
-    /// later part fails; running the same import again finishes it.
-    pub async fn import_leads(
-        &self,
-        scope: &Scope,
-        campaign: Option<CampaignId>,
-        batch: &str,
-        leads: &[NewLead],
-        duplicates: Duplicates,
-        now: Wall,
-    ) -> Result<Imported, StoreError> {
-        let mut imported = Imported::default();
-        let mut chunks = leads.chunks(ROWS).enumerate().peekable();
-        while chunks.peek().is_some() {
-            let mut tx = self.begin_bulk().await?;
-            known_campaign(&mut tx, scope, campaign).await?;
-            let slice = Slice::begin();
-            let mut part = Imported::default();
-            while slice.lasts()
-                && let Some((n, chunk)) = chunks.next()
-            {
-                let list = List {
-                    scope,
-                    campaign,
-                    batch,
-                    now,
-                };
-                import_chunk(&mut tx, &list, n * ROWS, chunk, duplicates, &mut part).await?;
-            }
-            tx.commit().await?;
-            imported.inserted += part.inserted;
-            imported.updated += part.updated;
-            imported.duplicates.append(&mut part.duplicates);
-        }
-        imported.duplicates.sort_unstable();
-        Ok(imported)
     }
 
     pub async fn lead(&self, scope: &Scope, id: LeadId) -> Result<LeadRow, StoreError> {
@@ -462,99 +406,6 @@ impl Store {
         progress.next_due = due.one(&self.db).await?.get("due")?;
         Ok(progress)
     }
-}
-
-/// Where imported rows go.
-struct List<'a> {
-    scope: &'a Scope,
-    campaign: Option<CampaignId>,
-    batch: &'a str,
-    now: Wall,
-}
-
-async fn import_chunk(
-    tx: &mut Tx,
-    list: &List<'_>,
-    offset: usize,
-    chunk: &[NewLead],
-    duplicates: Duplicates,
-    imported: &mut Imported,
-) -> Result<(), StoreError> {
-    let mut elsewhere = std::collections::HashSet::new();
-    if duplicates == Duplicates::RejectInTenant {
-        let there = sql("SELECT number FROM leads WHERE tenant_id = $1")
-            .bind(list.scope.tenant())
-            .among("AND number", chunk.iter().map(|lead| &lead.number));
-        for row in there.all(&mut *tx).await? {
-            elsewhere.insert(row.get::<String>("number")?);
-        }
-    }
-    // The last of equal numbers wins within a chunk, as it does across chunks.
-    let mut last: HashMap<&str, usize> = HashMap::new();
-    for (n, lead) in chunk.iter().enumerate() {
-        last.insert(lead.number.as_str(), n);
-    }
-    let mut first_seen = std::collections::HashSet::new();
-    let mut insert = assembled(
-        "INSERT INTO leads (tenant_id, id, campaign_id, batch, name, number, custom, state, created_at, updated_at) VALUES"
-            .into(),
-    );
-    let mut minted: HashMap<LeadId, usize> = HashMap::new();
-    for (n, lead) in chunk.iter().enumerate() {
-        let repeated = !first_seen.insert(lead.number.as_str());
-        if elsewhere.contains(lead.number.as_str())
-            || (repeated && duplicates != Duplicates::Update)
-        {
-            imported.duplicates.push(offset + n);
-            continue;
-        }
-        if repeated {
-            imported.updated += 1;
-            continue;
-        }
-        let winner = match duplicates {
-            Duplicates::Update => &chunk[last[lead.number.as_str()]],
-            _ => lead,
-        };
-        let id: LeadId = fresh();
-        let open = if minted.is_empty() { "(?," } else { ", (?," };
-        insert = insert
-            .and(open, list.scope.tenant())
-            .and("?,", id)
-            .and("?,", list.campaign)
-            .and("?,", list.batch)
-            .and("?,", &winner.name)
-            .and("?,", &winner.number)
-            .and("?, 'listed',", Json(&winner.custom))
-            .and("?,", list.now)
-            .and("?)", list.now);
-        minted.insert(id, offset + n);
-    }
-    if minted.is_empty() {
-        return Ok(());
-    }
-    insert = insert.then(match list.campaign {
-        Some(_) => "ON CONFLICT (tenant_id, campaign_id, number) WHERE campaign_id IS NOT NULL",
-        None => "ON CONFLICT (tenant_id, number) WHERE campaign_id IS NULL",
-    });
-    insert = insert.then(match duplicates {
-        Duplicates::Update => {
-            "DO UPDATE SET name = excluded.name, batch = excluded.batch, custom = excluded.custom, \
-             updated_at = excluded.updated_at"
-        }
-        Duplicates::Reject | Duplicates::RejectInTenant => "DO NOTHING",
-    });
-    for row in insert.then("RETURNING id").all(&mut *tx).await? {
-        // A row that was there before keeps its id.
-        match minted.remove(&row.get("id")?) {
-            Some(_) => imported.inserted += 1,
-            None => imported.updated += 1,
-        }
-    }
-    if duplicates != Duplicates::Update {
-        imported.duplicates.extend(minted.into_values());
-    }
-    Ok(())
 }
 
 /// Moves what may be queued into the campaign's queue; which, the caller adds. A number that already stands in the campaign

@@ -6,7 +6,8 @@
 //!   the tests hold the schema and the functions to)
 //! - configuration: `tenants` · `users` · `sessions` · `api_keys` · `setup` · `extensions` · `trunks` · `sip_accounts` ·
 //!   `caller_numbers` · `templates` · `prompts` · `directory` (all of it as the switch wants it)
-//! - dialling: `campaigns` · `leads` · `suppression` · `claims` (due leads with the gate's facts)
+//! - dialling: `campaigns` · `leads` · `bulk` (many leads at once) · `imports` (files of them) · `suppression` · `claims` (due
+//!   leads with the gate's facts)
 //! - calls: `journal` (what outlives a kill, and the spool while the database is away) · `writer` (the one task every change of
 //!   a running call goes through) · `attempts` (begin, deny) · `finish` (the end of a call, idempotent) · `calls` (records) ·
 //!   `ledger` (money) · `bindings` · `recovery` (after a stop)
@@ -22,6 +23,7 @@ pub mod attempts;
 pub mod audit;
 pub mod backup;
 pub mod bindings;
+mod bulk;
 pub mod caller_numbers;
 pub mod calls;
 pub mod campaigns;
@@ -35,6 +37,7 @@ pub mod extensions;
 mod finish;
 pub mod idempotency;
 pub mod ids;
+pub mod imports;
 pub mod journal;
 mod lanes;
 pub mod leads;
@@ -60,7 +63,7 @@ pub mod writer;
 
 pub use db::{Cell, Db, Json, Row, Tx, sql};
 pub use error::{StoreError, Trouble};
-pub use ids::{ApiKeyId, AuditId, DecisionId, PostingId, SessionId, fresh};
+pub use ids::{ApiKeyId, AuditId, DecisionId, ImportId, PostingId, SessionId, fresh};
 pub use journal::{Journal, JournalError};
 pub use list::{Asked, Listing};
 pub use scope::{Actor, Platform, Role, Scope};

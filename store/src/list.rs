@@ -21,6 +21,8 @@ pub enum Kind {
     Text,
     /// Part of the text.
     Part,
+    /// One or more whole numbers with commas.
+    Whole,
     /// `name[gte]` and `name[lt]`.
     Moment,
     /// `true` or `false`.
@@ -298,6 +300,15 @@ impl Asked {
                     return Err(bad(name, "unknown_value", detail));
                 }
                 Condition::Among(field, words().map(Value::from).collect())
+            }
+            (Kind::Whole, None) => {
+                let numbers: Result<Vec<_>, _> = words()
+                    .map(|word| word.parse::<i64>().map(Value::from))
+                    .collect();
+                Condition::Among(
+                    field,
+                    numbers.map_err(|_| bad(name, "invalid", "is no whole number"))?,
+                )
             }
             (Kind::Text, None) => Condition::Among(field, vec![text.into()]),
             (Kind::Part, None) => Condition::Part(field, text.to_owned()),

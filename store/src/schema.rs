@@ -43,6 +43,8 @@ pub const PLATFORM_FUNCTIONS: &[&str] = &[
     "prune_bindings",
     "installation",
     "recover",
+    "interrupt_imports",
+    "prune_imports",
 ];
 
 /// Functions whose first argument is itself the evidence: whoever holds the link may use it, once.

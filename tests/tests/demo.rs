@@ -1,6 +1,6 @@
 //! `huying demo`, whole: every callee has the grade it was made for, its recording and its charge; the ledger agrees.
 //!
-//! Runs in a folder of its own. It is the only test of this file because that folder is the process's.
+//! Runs in a folder of its own. It is the only story of this file because that folder is the process's.
 
 use anyhow::{Context, Result, ensure};
 use huying::serve;
@@ -11,6 +11,12 @@ use std::time::Duration;
 use tests::api::Api;
 use tests::house::{deaf, loopback, whisper};
 use tests::sound;
+
+/// This binary again, started by the API to read a sheet; an ordinary run has nothing to read.
+#[test]
+fn read_sheet() {
+    admin::read_sheet();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_callee_gets_its_grade_its_recording_and_its_charge() -> Result<()> {

@@ -1,78 +1,139 @@
-//! Leads from a spreadsheet: inserted + updated + rejected = rows, with the reason for each rejected row.
+//! Leads from a file: a job that reads it, writes it, and accounts for every row.
 
 use super::extensions::reference;
 use crate::AdminState;
 use crate::auth::Caller;
+use crate::extract::At;
+use crate::imports::{self, Job};
+use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks, Code, Problem};
-use crate::sheet;
-use crate::upload::Upload;
+use crate::sheet::{self, Asked, Format};
+use crate::upload::Spooled;
+use crate::wire::{Moment, moment};
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::CampaignId;
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use store::leads::{Duplicates, NewLead};
-use tokio::sync::Semaphore;
+use store::imports::{Import, ImportState, NewImport, Reject};
+use store::leads::Duplicates;
+use store::{ImportId, Listing};
 use utoipa::ToSchema;
-
-/// Sheets read at a time: each may take a good part of 256 MB.
-static READING: Semaphore = Semaphore::const_new(1);
-
-/// Reasons listed in a report; the count is always whole.
-const LISTED: usize = 1000;
+use uuid::Uuid;
 
 /// The form of an upload, for the document.
 #[derive(ToSchema)]
 #[allow(dead_code)]
 pub struct ImportForm {
-    /// .xlsx
+    /// .xlsx, .xls, or text with columns (.csv): told by its content.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// 批次, for rows whose own 批次 column is empty; made from the time when absent.
     batch: Option<String>,
     /// Into this campaign's list.
     campaign_id: Option<String>,
-    /// What to do with numbers that are there already: `update` (default) or `reject`.
+    /// What to do with numbers that are there already: `update` (default), `reject`, or `reject_in_tenant` (also those of
+    /// any other campaign).
     duplicates: Option<String>,
+    /// `true`: say what would happen, write no lead.
+    dry_run: Option<String>,
+    /// Heading or letter of a column → `phone`, `name`, `batch`, `ignore`, or the custom column it is kept as.
+    #[schema(example = "{\"B\": \"phone\", \"城市\": \"city\"}")]
+    mapping: Option<String>,
+    /// Name of the sheet to read; the first visible one with a phone column when absent.
+    sheet: Option<String>,
+    /// Row of the headings; 0 when there is none; found when absent.
+    header_row: Option<String>,
+    /// Of a text file, where it cannot be told: `gb18030`, `big5`, `utf-16le` …
+    encoding: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct ImportReport {
+#[schema(as = Import)]
+pub struct ImportView {
+    id: Uuid,
+    /// `queued`, `reading`, `writing`, `done`, `failed`, `cancelled`, or `interrupted` (the process ended before it did).
+    #[schema(value_type = String, example = "writing")]
+    state: ImportState,
+    file_name: String,
     batch: String,
-    /// Rows of the sheet below its heading, without empty ones.
+    campaign_id: Option<Uuid>,
+    /// `update`, `reject` or `reject_in_tenant`.
+    #[schema(value_type = String, example = "update")]
+    duplicates: Duplicates,
+    /// No lead was or will be written.
+    dry_run: bool,
+    /// The sheet that was read, of a workbook.
+    sheet: Option<String>,
+    /// What each column was taken for: `letter`, `heading`, and what it `holds`.
+    #[schema(value_type = Vec<Object>)]
+    columns: Value,
+    /// Rows below the heading, without empty ones, once the file is read.
+    total_rows: Option<u64>,
+    /// Rows accounted for: always inserted + updated + rejected.
     rows: u64,
     inserted: u64,
     updated: u64,
     rejected: u64,
-    /// Why, for the first thousand rejected rows.
-    rejections: Vec<Rejection>,
+    /// 0 to 1.
+    progress: f64,
+    /// Why it failed: `code`, `detail`, and what would help (`fix`).
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+    /// The rejected rows with the reason of each; also with .csv or .xlsx behind it.
+    rejects_url: String,
+    created_at: Moment,
+    started_at: Option<Moment>,
+    finished_at: Option<Moment>,
 }
 
-#[derive(Serialize, ToSchema)]
-pub struct Rejection {
-    /// As the spreadsheet program numbers it.
-    row: u32,
-    column: String,
-    /// `required`, `not_a_number`, `wrong_length`, `short_number`, `formula_without_value`, `formula_error`, `too_long`,
-    /// `duplicate`.
-    #[schema(example = "not_a_number")]
-    code: &'static str,
-    detail: String,
+pub fn view(import: Import) -> ImportView {
+    let figures = import.figures;
+    let progress = match (import.state, import.total) {
+        (ImportState::Done, _) => 1.0,
+        (_, Some(total)) if total > 0 => figures.rows as f64 / total as f64,
+        _ => 0.0,
+    };
+    ImportView {
+        id: import.id.0,
+        state: import.state,
+        file_name: import.file_name,
+        batch: import.batch,
+        campaign_id: import.campaign.map(|id| id.0),
+        duplicates: import.duplicates,
+        dry_run: import.dry_run,
+        sheet: import.sheet,
+        columns: import.columns,
+        total_rows: import.total,
+        rows: figures.rows,
+        inserted: figures.inserted,
+        updated: figures.updated,
+        rejected: figures.rejected,
+        progress,
+        error: import.error,
+        rejects_url: format!("/api/v1/leads/imports/{}/rejects", import.id),
+        created_at: import.created_at.into(),
+        started_at: moment(import.started_at),
+        finished_at: moment(import.finished_at),
+    }
 }
 
-/// Import leads from a spreadsheet
+/// Import leads from a file
 ///
-/// The first row names the columns: 电话, 手机 or phone, and 姓名 or name; every other column is kept with the lead.
-#[utoipa::path(post, path = "/leads/import", tag = "leads", security(("bearer" = ["leads:write"])),
+/// Answers at once with the job; `GET` its Location, or listen for `import.progress` and `import.finished`. Known headings
+/// (电话, 手机, 姓名, 批次, phone, name …) are found by themselves; every other column is kept with the lead. The same file
+/// again changes what is there and makes nothing new.
+#[utoipa::path(post, path = "/leads/imports", tag = "leads", security(("bearer" = ["leads:write"])),
     request_body(content = ImportForm, content_type = "multipart/form-data"),
-    responses((status = 200, body = ImportReport)))]
+    responses((status = 202, body = ImportView, headers(("Location" = String, description = "The job")))))]
 pub async fn create(
     State(state): State<AdminState>,
     caller: Caller,
-    form: Upload,
-) -> Answer<Json<ImportReport>> {
+    form: Spooled,
+) -> Answer<Response> {
     let now = state.now();
     let batch = form.field("batch").map_or_else(
         || now.utc().format("%Y%m%d-%H%M%S").to_string(),
@@ -83,12 +144,37 @@ pub async fn create(
     let duplicates = match form.field("duplicates") {
         None | Some("update") => Duplicates::Update,
         Some("reject") => Duplicates::Reject,
+        Some("reject_in_tenant") => Duplicates::RejectInTenant,
         Some(_) => {
-            checks.fail("/duplicates", "unknown_value", "update or reject");
+            let detail = "update, reject or reject_in_tenant";
+            checks.fail("/duplicates", "unknown_value", detail);
             Duplicates::Update
         }
     };
-    let campaign: Option<Result<CampaignId, _>> = form.field("campaign_id").map(str::parse);
+    let dry_run = match form.field("dry_run") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            checks.fail("/dry_run", "unknown_value", "true or false");
+            false
+        }
+    };
+    let mapping = match form.field("mapping").map(sheet::mapping) {
+        None => BTreeMap::new(),
+        Some(Ok(mapping)) => mapping,
+        Some(Err(why)) => {
+            checks.fail("/mapping", "invalid", why);
+            BTreeMap::new()
+        }
+    };
+    let header_row = form.field("header_row").map(str::parse::<u32>);
+    checks.that(
+        !matches!(header_row, Some(Err(_))),
+        "/header_row",
+        "invalid",
+        "the number of a row, or 0",
+    );
+    let campaign = form.field("campaign_id").map(str::parse::<CampaignId>);
     checks.that(
         !matches!(campaign, Some(Err(_))),
         "/campaign_id",
@@ -103,92 +189,188 @@ pub async fn create(
             "/campaign_id",
         )?;
     }
-    let country = state.store.tenant(&caller.scope).await?.country;
-    let most_rows = state.config.import_rows;
-    let bytes = form.file;
-    let turn = READING.acquire().await.map_err(Problem::internal)?;
-    let rows = tokio::task::spawn_blocking(move || sheet::read(&bytes, &country, most_rows))
-        .await
-        // A reader that panics has met a damaged file.
-        .map_err(|_| Problem::new(Code::UnreadableSheet).detail("the workbook is damaged"))?
-        .map_err(|error| {
-            Problem::new(Code::UnreadableSheet)
-                .detail(error.to_string())
-                .fix(error.fix())
-        })?;
-    drop(turn);
-    let sheet::Rows { good, bad } = rows;
-    let mut rejections: Vec<Rejection> = bad
-        .into_iter()
-        .map(|bad| Rejection {
-            row: bad.row,
-            column: bad.column,
-            code: bad.code,
-            detail: bad.detail,
-        })
-        .collect();
-    let total = (good.len() + rejections.len()) as u64;
-    // One batch for the whole sheet, or the batch each row names.
-    let mut batches: BTreeMap<String, (Vec<u32>, Vec<NewLead>)> = BTreeMap::new();
-    for row in good {
-        let of = row
-            .batch
-            .filter(|own| !own.is_empty())
-            .unwrap_or_else(|| batch.clone());
-        let (numbers, leads) = batches.entry(of).or_default();
-        numbers.push(row.row);
-        leads.push(NewLead {
-            number: row.number,
-            name: row.name,
-            custom: row.custom,
-        });
-    }
-    let (mut inserted, mut updated) = (0, 0);
-    for (batch, (numbers, leads)) in &batches {
-        let imported = state
-            .store
-            .import_leads(&caller.scope, campaign, batch, leads, duplicates, now)
-            .await?;
-        inserted += imported.inserted;
-        updated += imported.updated;
-        for position in imported.duplicates {
-            let row = numbers.get(position).copied().unwrap_or_default();
-            let detail = "the number is there already".to_owned();
-            rejections.push(Rejection {
-                row,
-                column: "phone".into(),
-                code: "duplicate",
-                detail,
-            });
-        }
-    }
-    rejections.sort_by_key(|rejection| rejection.row);
-    let rejected = rejections.len() as u64;
-    rejections.truncate(LISTED);
-    Ok(Json(ImportReport {
+    form.recognise().await?;
+    state.imports.room(caller.tenant())?;
+    let asked = Asked {
+        country: state.store.tenant(&caller.scope).await?.country,
+        mapping,
+        sheet: form.field("sheet").map(str::to_owned),
+        header_row: header_row.and_then(Result::ok),
+        encoding: form.field("encoding").map(str::to_owned),
+        most_rows: state.config.import_rows,
+        keep_cells: duplicates != Duplicates::Update,
+    };
+    let new = NewImport {
+        file_name: form.shown_name(),
+        campaign,
         batch,
-        rows: total,
-        inserted,
-        updated,
-        rejected,
-        rejections,
-    }))
+        duplicates,
+        dry_run,
+    };
+    let id = state.store.add_import(&caller.scope, &new, now).await?;
+    let import = state.store.import(&caller.scope, id).await?;
+    let job = Job {
+        id,
+        scope: caller.scope.clone(),
+        asked,
+        dry_run,
+        folder: form.folder,
+    };
+    imports::submit(&state, job);
+    let location = [(header::LOCATION, format!("/api/v1/leads/imports/{id}"))];
+    Ok((StatusCode::ACCEPTED, location, Json(view(import))).into_response())
 }
 
-/// The spreadsheet to start from
-#[utoipa::path(get, path = "/leads/import-template", tag = "leads", security(("bearer" = ["leads:read"])),
+pub struct Imports;
+
+impl Listed for Imports {
+    const LISTING: &'static Listing = &store::imports::IMPORTS;
+}
+
+/// List imports
+///
+/// Those that are over are kept for 30 days, with their rejected rows.
+#[utoipa::path(get, path = "/leads/imports", tag = "leads", security(("bearer" = ["leads:read"])), params(List<Imports>),
+    responses((status = 200, body = Page<ImportView>)))]
+pub async fn list(
+    State(state): State<AdminState>,
+    caller: Caller,
+    List(asked, ..): List<Imports>,
+) -> Answer<Json<Page<ImportView>>> {
+    let page = state.store.imports(&caller.scope, &asked).await?;
+    Ok(Json(Page::of(page, view)))
+}
+
+/// How an import stands
+#[utoipa::path(get, path = "/leads/imports/{id}", tag = "leads", security(("bearer" = ["leads:read"])),
+    params(("id" = Uuid, Path)), responses((status = 200, body = ImportView)))]
+pub async fn get(
+    State(state): State<AdminState>,
+    caller: Caller,
+    At(id): At<Uuid>,
+) -> Answer<Json<ImportView>> {
+    let import = state.store.import(&caller.scope, ImportId(id)).await?;
+    Ok(Json(view(import)))
+}
+
+/// Cancel an import
+///
+/// Rows that are written stay; its figures say how many.
+#[utoipa::path(post, path = "/leads/imports/{id}/cancel", tag = "leads", security(("bearer" = ["leads:write"])),
+    params(("id" = Uuid, Path)), responses((status = 202, body = ImportView)))]
+pub async fn cancel(
+    State(state): State<AdminState>,
+    caller: Caller,
+    At(id): At<Uuid>,
+) -> Answer<(StatusCode, Json<ImportView>)> {
+    let id = ImportId(id);
+    let import = state.store.import(&caller.scope, id).await?;
+    if import.state.is_over() || !imports::cancel(&state, &caller.scope, id).await? {
+        return Err(Problem::new(Code::WrongState).detail("it is over already"));
+    }
+    let (scope, now) = (&caller.scope, state.now());
+    state
+        .store
+        .note_deed(scope, "import.cancelled", Some(id.0), &Value::Null, now)
+        .await?;
+    let import = state.store.import(scope, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(view(import))))
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = RejectedRow)]
+pub struct RejectView {
+    /// As the spreadsheet program numbers it.
+    row: u32,
+    /// Heading of the column that is wrong.
+    column: String,
+    /// `required`, `not_a_number`, `wrong_length`, `short_number`, `shortened_number`, `formula_without_value`,
+    /// `formula_error`, `too_long`, `duplicate`.
+    #[schema(example = "not_a_number")]
+    code: String,
+    detail: String,
+    cells: Vec<RejectedCell>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct RejectedCell {
+    heading: String,
+    text: String,
+}
+
+pub struct Rejects;
+
+impl Listed for Rejects {
+    const LISTING: &'static Listing = &store::imports::REJECTS;
+}
+
+/// Rows that did not become leads
+///
+/// As .csv or .xlsx they have the columns of the sheet with the reason behind them: mend them and upload that file.
+#[utoipa::path(get, path = "/leads/imports/{id}/rejects", tag = "leads", security(("bearer" = ["leads:read"])),
+    params(("id" = Uuid, Path), List<Rejects>), responses((status = 200, body = Page<RejectView>)))]
+pub async fn rejects(
+    State(state): State<AdminState>,
+    caller: Caller,
+    At(id): At<Uuid>,
+    List(asked, ..): List<Rejects>,
+) -> Answer<Json<Page<RejectView>>> {
+    let id = ImportId(id);
+    let import = state.store.import(&caller.scope, id).await?;
+    let columns: Vec<sheet::ColumnUse> =
+        serde_json::from_value(import.columns).map_err(Problem::internal)?;
+    let page = state
+        .store
+        .import_rejects(&caller.scope, id, &asked)
+        .await?;
+    Ok(Json(Page::of(page, |reject| reject_view(reject, &columns))))
+}
+
+fn reject_view(reject: Reject, columns: &[sheet::ColumnUse]) -> RejectView {
+    let cell = |column: &sheet::ColumnUse| RejectedCell {
+        heading: if column.heading.is_empty() {
+            column.letter.clone()
+        } else {
+            column.heading.clone()
+        },
+        text: column
+            .place()
+            .and_then(|place| reject.cells.get(place).cloned())
+            .unwrap_or_default(),
+    };
+    RejectView {
+        row: reject.row,
+        cells: columns.iter().map(cell).collect(),
+        column: reject.fault.column,
+        code: reject.fault.code,
+        detail: reject.fault.detail,
+    }
+}
+
+/// The workbook to start from, with the custom columns in use
+#[utoipa::path(get, path = "/leads/import-template.xlsx", tag = "leads", security(("bearer" = ["leads:read"])),
     responses((status = 200, content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))]
-pub async fn template() -> Answer<Response> {
-    let bytes = sheet::template().map_err(Problem::internal)?;
+pub async fn template_xlsx(State(state): State<AdminState>, caller: Caller) -> Answer<Response> {
+    template(&state, &caller, Format::Xlsx).await
+}
+
+/// The same as text
+#[utoipa::path(get, path = "/leads/import-template.csv", tag = "leads", security(("bearer" = ["leads:read"])),
+    responses((status = 200, content_type = "text/csv")))]
+pub async fn template_csv(State(state): State<AdminState>, caller: Caller) -> Answer<Response> {
+    template(&state, &caller, Format::Csv).await
+}
+
+async fn template(state: &AdminState, caller: &Caller, format: Format) -> Answer<Response> {
+    /// More would not be read back.
+    const COLUMNS: usize = 90;
+    let mut custom = state.store.custom_columns(&caller.scope).await?;
+    custom.truncate(COLUMNS);
+    let bytes = sheet::template(format, custom).map_err(Problem::internal)?;
+    let name = format!("attachment; filename=\"huying-leads.{}\"", format.ending());
     let headers = [
-        (
-            header::CONTENT_TYPE,
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        ),
-        (
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"huying-leads.xlsx\"",
-        ),
+        (header::CONTENT_TYPE, format.media_type().to_owned()),
+        (header::CONTENT_DISPOSITION, name),
     ];
     Ok((headers, bytes).into_response())
 }

@@ -2,6 +2,7 @@
 
 use crate::calls::{ended, keep};
 use crate::house::{House, PASSWORD, document, template, tone};
+use crate::imports::finished;
 use crate::schema;
 use axum::body::Body;
 use axum::http::Method;
@@ -54,7 +55,17 @@ impl Tour<'_> {
             .body(body.map_or(Body::empty(), Body::from))
             .unwrap();
         let reply = self.house.send(request).await;
+        let asked = path.split('?').next().unwrap_or_default();
         self.record(method, &path, sent, reply, keep);
+        // Many lists are files, too.
+        for ending in ["csv", "xlsx"] {
+            let file = format!("{asked}.{ending}");
+            let route = schema::operation(document(), method, &format!("/api/v1{file}"));
+            if route.is_some_and(|(route, _)| route.ends_with(ending)) {
+                let reply = self.house.get(&self.token, &file).await;
+                self.record(method, &file, None, reply, None);
+            }
+        }
     }
 
     async fn upload(
@@ -400,16 +411,7 @@ async fn tour(house: &House, link: String) -> BTreeMap<String, Value> {
     )
     .await;
     t.go("DELETE", "/leads/$spare", None, None).await;
-    t.go("GET", "/leads/import-template", None, None).await;
-    let sheet = house.get(&t.token, "/leads/import-template").await.bytes;
-    t.upload(
-        "/leads/import",
-        "leads.xlsx",
-        &sheet,
-        &[("batch", "spring")],
-        None,
-    )
-    .await;
+    imports(&mut t).await;
     let queue = json!({"campaign_id": "$campaign", "lead_ids": ["$lead"]});
     t.go("POST", "/leads/enqueue", Some(queue), None).await;
     t.go("GET", "/leads/$lead/why", None, None).await;
@@ -501,6 +503,37 @@ async fn tour(house: &House, link: String) -> BTreeMap<String, Value> {
     .await;
     t.go("DELETE", "/sessions/current", None, None).await;
     t.seen
+}
+
+async fn imports(t: &mut Tour<'_>) {
+    let house = t.house;
+    for ending in ["csv", "xlsx"] {
+        let path = format!("/leads/import-template.{ending}");
+        t.go("GET", &path, None, None).await;
+    }
+    let sheet = "姓名,手机,城市\n王一,13800138003,上海\n李二,12ab,北京\n".as_bytes();
+    let fields = [("batch", "spring"), ("mapping", r#"{"城市": "city"}"#)];
+    let path = "/leads/imports";
+    t.upload(path, "leads.csv", sheet, &fields, Some("import"))
+        .await;
+    finished(house, &t.token, &t.known["import"]).await;
+    t.go("GET", "/leads/imports", None, None).await;
+    t.go("GET", "/leads/imports/$import", None, None).await;
+    t.go("GET", "/leads/imports/$import/rejects", None, None)
+        .await;
+    // While one is read, the next waits.
+    let many: String = (0..50_000).map(|n| format!("139{n:08}\n")).collect();
+    let many = format!("phone\n{many}");
+    for name in ["reading", "waiting"] {
+        let dry = [("dry_run", "true")];
+        t.upload(path, "many.csv", many.as_bytes(), &dry, Some(name))
+            .await;
+    }
+    t.go("POST", "/leads/imports/$waiting/cancel", None, None)
+        .await;
+    let path = format!("/leads/imports/{}/cancel", t.known["reading"]);
+    house.post(&t.token, &path, json!({})).await.expect(202);
+    finished(house, &t.token, &t.known["reading"]).await;
 }
 
 /// `UPDATE_OPENAPI=1 cargo test -p admin`, twice: the document is built with the examples.

@@ -102,6 +102,10 @@ impl Reply {
 impl House {
     /// Nobody can sign in yet.
     pub async fn empty() -> House {
+        House::empty_with(|_| {}).await
+    }
+
+    async fn empty_with(change: impl FnOnce(&mut Config)) -> House {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("huying.db");
         let (store, platform) = Store::open(database.to_str().unwrap()).await.unwrap();
@@ -112,6 +116,7 @@ impl House {
         let hands = clock.clone();
         let mut config = Config::new(folder.path(), "http://127.0.0.1:8080", "huying");
         config.upload_limit = 2 * 1024 * 1024;
+        change(&mut config);
         let closing = CancellationToken::new();
         let state = AdminState::new(
             store.clone(),
@@ -137,7 +142,12 @@ impl House {
 
     /// Set up, with the first administrator signed in.
     pub async fn new() -> House {
-        let mut house = House::empty().await;
+        House::with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> House {
+        let mut house = House::empty_with(change).await;
         let token = house.setup_token().await;
         let asked = json!({
             "token": token, "enterprise": {"slug": "acme", "name": "Acme"}, "name": "Ana", "password": PASSWORD,

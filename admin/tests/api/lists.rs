@@ -1,6 +1,7 @@
 //! Lists: every sort by pages, cursors that belong to their list, parameters that are not understood.
 
 use crate::house::{House, document};
+use crate::imports::finished;
 use serde_json::{Value, json};
 
 fn rows(page: &Value) -> Vec<String> {
@@ -80,6 +81,16 @@ async fn every_sort_of_every_list_shows_each_row_once_by_pages() {
             .await;
         house.enterprise(&format!("e{n}")).await;
     }
+    let sheet = b"phone\n1\n2\n3\n4\n5\n";
+    let mut import = String::new();
+    for _ in 0..3 {
+        let begun = house
+            .upload(root, "/leads/imports", "a.csv", sheet, &[])
+            .await
+            .expect(202);
+        import = begun["id"].as_str().unwrap().to_owned();
+        finished(&house, root, &import).await;
+    }
     let mut seen = 0;
     for (path, item) in document()["paths"].as_object().unwrap() {
         let parameters = item["get"]["parameters"]
@@ -92,8 +103,13 @@ async fn every_sort_of_every_list_shows_each_row_once_by_pages() {
         else {
             continue;
         };
+        // A file has no pages.
+        if path.ends_with(".csv") || path.ends_with(".xlsx") {
+            continue;
+        }
         seen += 1;
-        let path = path.trim_start_matches("/api/v1");
+        let path = path.trim_start_matches("/api/v1").replace("{id}", &import);
+        let path = path.as_str();
         for name in sort["schema"]["enum"].as_array().unwrap() {
             let name = name.as_str().unwrap();
             let whole = house
@@ -116,7 +132,7 @@ async fn every_sort_of_every_list_shows_each_row_once_by_pages() {
         assert_eq!(problem["errors"][0]["pointer"], "?colour");
         assert_eq!(problem["errors"][0]["code"], "unknown_parameter");
     }
-    assert!(seen >= 15, "lists of the document: {seen}");
+    assert!(seen >= 17, "lists of the document: {seen}");
 }
 
 #[tokio::test]

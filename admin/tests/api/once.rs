@@ -77,6 +77,52 @@ async fn a_request_sent_again_is_answered_again_and_done_once() {
 }
 
 #[tokio::test]
+async fn an_import_sent_again_is_the_same_import() {
+    let house = House::new().await;
+    let sheet: String = (0..20_000).map(|n| format!("139{n:08}\n")).collect();
+    let send = async |mark: &str, key: &str, sheet: &str| {
+        let body = format!(
+            "--{mark}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n{sheet}\r\n--{mark}--\r\n"
+        );
+        let kind = format!("multipart/form-data; boundary={mark}");
+        let request = house
+            .request(Method::POST, &house.root, "/leads/imports")
+            .header("idempotency-key", key)
+            .header(header::CONTENT_TYPE, kind)
+            .body(Body::from(body));
+        house.send(request.unwrap()).await
+    };
+    let sheet = format!("phone\n{sheet}");
+    let first = send("one", "k", &sheet).await;
+    let again = send("another", "k", &sheet).await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.header("location"), first.header("location"));
+    assert_eq!(first.bytes, again.bytes);
+    send("one", "k", "phone\n13800138000\n")
+        .await
+        .problem(422, "idempotency_key_reused");
+    let first = first.expect(202);
+    let id = first["id"].as_str().unwrap();
+    let done = crate::imports::finished(&house, &house.root, id).await;
+    assert_eq!(done["inserted"], 20_000);
+    let list = house.get(&house.root, "/leads/imports").await.expect(200);
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
+    // More than any route takes.
+    let large = "x".repeat(51 * 1024 * 1024);
+    send("one", "large", &large).await.problem(413, "too_large");
+    assert!(
+        house
+            .folder
+            .path()
+            .join("imports")
+            .read_dir()
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}
+
+#[tokio::test]
 async fn an_answer_is_kept_for_a_day() {
     let house = House::new().await;
     let key = json!({"name": "k", "scopes": ["*"]});

@@ -3,6 +3,7 @@
 
 use crate::calls::{ended, keep};
 use crate::house::{Campaign, House, PASSWORD, template, tone};
+use crate::imports::finished;
 use axum::http::Method;
 use model::TenantId;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ struct Belongings {
     key: String,
     prompt: String,
     call: String,
+    import: String,
 }
 
 async fn furnish(house: &House, slug: &str, lead: &str) -> Belongings {
@@ -66,6 +68,12 @@ async fn furnish(house: &House, slug: &str, lead: &str) -> Belongings {
     let call = finish.cdr.id.to_string();
     keep(house, vec![finish]).await;
     let prompt = prompt["id"].as_str().unwrap().to_owned();
+    let import = house
+        .upload(&token, "/leads/imports", "a.csv", b"phone\nnone\n", &[])
+        .await
+        .expect(202);
+    let import = import["id"].as_str().unwrap().to_owned();
+    finished(house, &token, &import).await;
     Belongings {
         tenant,
         token,
@@ -76,6 +84,7 @@ async fn furnish(house: &House, slug: &str, lead: &str) -> Belongings {
         key,
         prompt,
         call,
+        import,
     }
 }
 
@@ -95,6 +104,7 @@ async fn snapshot(house: &House, own: &Belongings) -> Vec<Value> {
         "/users".into(),
         "/api-keys".into(),
         "/do-not-call".into(),
+        "/leads/imports".into(),
         "/ledger".into(),
         "/balance".into(),
         "/settings".into(),
@@ -248,14 +258,31 @@ fn rows(other: &Belongings) -> Vec<(&'static str, &'static str, Row)> {
                 &json!({"number": "13600136000", "campaign_id": c.campaign}),
             ),
         ),
-        ("GET", "/leads/import-template", Own),
+        ("GET", "/leads/import-template.xlsx", Own),
+        ("GET", "/leads/import-template.csv", Own),
+        ("GET", "/leads/imports", Own),
         (
             "POST",
-            "/leads/import",
+            "/leads/imports",
             Upload(
-                "/leads/import".into(),
+                "/leads/imports".into(),
                 vec![("campaign_id", c.campaign.clone())],
             ),
+        ),
+        (
+            "GET",
+            "/leads/imports/{id}",
+            names(format!("/leads/imports/{}", other.import), &x),
+        ),
+        (
+            "POST",
+            "/leads/imports/{id}/cancel",
+            names(format!("/leads/imports/{}/cancel", other.import), &x),
+        ),
+        (
+            "GET",
+            "/leads/imports/{id}/rejects",
+            names(format!("/leads/imports/{}/rejects", other.import), &x),
         ),
         (
             "POST",
@@ -448,6 +475,28 @@ fn rows(other: &Belongings) -> Vec<(&'static str, &'static str, Row)> {
     ]
 }
 
+/// Each list is a file too, and what holds for the list holds for the file.
+fn with_files(rows: Vec<(&'static str, &'static str, Row)>) -> Vec<(&'static str, String, Row)> {
+    let routes = routes();
+    let mut all = Vec::new();
+    for (method, path, row) in rows {
+        for ending in [".csv", ".xlsx"] {
+            let file = format!("{path}{ending}");
+            if method != "GET" || !routes.contains(&("GET".to_owned(), file.clone())) {
+                continue;
+            }
+            let row = match &row {
+                Row::Names(path, body) => Row::Names(format!("{path}{ending}"), body.clone()),
+                Row::Platform => Row::Platform,
+                _ => Row::Own,
+            };
+            all.push((method, file, row));
+        }
+        all.push((method, path.to_owned(), row));
+    }
+    all
+}
+
 fn routes() -> Vec<(String, String)> {
     let document = serde_json::to_value(admin::document()).unwrap();
     let mut routes = Vec::new();
@@ -487,10 +536,10 @@ async fn an_id_of_another_enterprise_is_not_there_and_nothing_of_it_changes() {
         .await
         .expect(204);
     let before = snapshot(&house, &beta).await;
-    let rows = rows(&beta);
+    let rows = with_files(rows(&beta));
     let mut covered: Vec<(String, String)> = rows
         .iter()
-        .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+        .map(|(method, path, _)| ((*method).to_owned(), path.clone()))
         .collect();
     covered.sort();
     assert_eq!(

@@ -208,4 +208,5 @@ ids!(
     crate::ids::ApiKeyId,
     crate::ids::PostingId,
     crate::ids::DecisionId,
+    crate::ids::ImportId,
 );

@@ -6,6 +6,7 @@ mod databases;
 mod dialling;
 mod faults;
 mod house;
+mod imports;
 mod journal;
 mod money;
 mod opening;
