@@ -58,7 +58,7 @@ advisories:
 # A minute of each fuzz target; needs the nightly compiler. A finding stays in fuzz/artifacts.
 fuzz: packages
 	$(CARGO) install --locked cargo-fuzz
-	for target in sip:fuzz/seeds/sip sdp:fuzz/seeds/sdp rtp: prompt:fixtures/audio/formats template:fixtures/templates; do \
+	for target in sip:fuzz/seeds/sip sdp:fuzz/seeds/sdp rtp: prompt:fixtures/audio/formats template:fixtures/templates sheet:fixtures/sheets; do \
 		mkdir -p fuzz/corpus/$${target%%:*}; \
 		$(CARGO) +nightly fuzz run $${target%%:*} fuzz/corpus/$${target%%:*} $${target#*:} -- -max_total_time=60 || exit 1; \
 	done

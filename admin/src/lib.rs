@@ -42,6 +42,8 @@ pub use proxies::{NoNetwork, Proxies};
 pub use resources::metrics::router as metrics_router;
 pub use resources::setup::setup_link;
 pub use server::serve;
+#[cfg(fuzzing)]
+pub use sheet::read_ours as fuzz_sheet;
 pub use sheet::read_sheet;
 
 use model::Wall;

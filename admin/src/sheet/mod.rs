@@ -27,6 +27,8 @@ mod xlsx;
 pub use error::SheetError;
 pub use heading::{ColumnUse, REJECT_HEADINGS, mapping};
 pub use kind::recognise;
+#[cfg(fuzzing)]
+pub use reader::read_ours;
 pub use reader::{ReadError, read, read_sheet};
 pub use spool::{Lines, UPLOAD};
 pub use template::template;
