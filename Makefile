@@ -8,15 +8,16 @@ TEST_PACKAGES := sip-tester baresip-core postgresql python3-venv
 MODEL := base-q8_0
 # Asks the API questions made of its own document; tests/tests/schemathesis.rs names the same version.
 SCHEMATHESIS := 4.32.5
-SCHEMATHESIS_HOME := $(or $(CARGO_TARGET_DIR),target)/schemathesis-$(SCHEMATHESIS)
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SCHEMATHESIS_HOME := $(TARGET)/schemathesis-$(SCHEMATHESIS)
 export HUYING_MODEL := $(CURDIR)/data/models/ggml-$(MODEL).bin
 
 .PHONY: demo serve test schemathesis model check bench fmt packages test-packages advisories fuzz
 
 demo: packages
 	$(CARGO) build --release
-	./target/release/huying models pull $(MODEL)
-	HUYING_MODEL=$(MODEL) ./target/release/huying demo
+	$(TARGET)/release/huying models pull $(MODEL)
+	HUYING_MODEL=$(MODEL) $(TARGET)/release/huying demo
 
 serve: packages
 	HUYING_MODEL=$(MODEL) $(CARGO) run --release -- serve
@@ -24,7 +25,7 @@ serve: packages
 # One build for the binary, the tests and the benches: the same features everywhere, so nothing is compiled twice.
 test: test-packages check schemathesis
 	$(CARGO) build --workspace --all-targets
-	./target/debug/huying models pull $(MODEL)
+	$(TARGET)/debug/huying models pull $(MODEL)
 	$(CARGO) test --workspace --no-fail-fast
 
 schemathesis: test-packages
@@ -41,11 +42,11 @@ check: packages
 
 bench: packages
 	$(CARGO) build --release
-	./target/release/huying models pull $(MODEL)
-	HUYING_MODEL=$(MODEL) ./target/release/huying bench sip
-	HUYING_MODEL=$(MODEL) ./target/release/huying bench media
-	./target/release/huying bench db
-	HUYING_MODEL=$(MODEL) ./target/release/huying bench speech fixtures/audio/callees
+	$(TARGET)/release/huying models pull $(MODEL)
+	HUYING_MODEL=$(MODEL) $(TARGET)/release/huying bench sip
+	HUYING_MODEL=$(MODEL) $(TARGET)/release/huying bench media
+	$(TARGET)/release/huying bench db
+	HUYING_MODEL=$(MODEL) $(TARGET)/release/huying bench speech fixtures/audio/callees
 
 fmt:
 	$(CARGO) fmt --all

@@ -139,7 +139,7 @@ pub enum Models {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
-    /// Read the models that are here and check their hashes.
+    /// Read the models that are here and check their hashes; with `--model FILE`, that one too.
     Check,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use anyhow::{Result, bail};
+use engine::Hearing;
 use indicatif::{ProgressBar, ProgressStyle};
 use speech::models::{self, Presence, Progress, Sources};
 use std::path::Path;
@@ -97,6 +98,17 @@ pub fn check(config: &Config) -> Result<i32> {
                     "FAILED   {}: {error}. FIX: huying models pull {}",
                     model.name, model.name
                 );
+            }
+        }
+    }
+    // `--model FILE`: no hash is known of it, so it is read.
+    if models::find(&config.model).is_none() {
+        seen += 1;
+        match crate::hearing::open(config) {
+            Hearing::Recogniser { .. } => println!("ok       {}", config.model),
+            Hearing::None { why } => {
+                status = 1;
+                println!("FAILED   {why}");
             }
         }
     }

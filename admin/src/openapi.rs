@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -187,6 +187,7 @@ pub fn router(state: AdminState) -> Router {
         .merge(api)
         .merge(files)
         .merge(SwaggerUi::new("/docs").url(SPEC, document))
+        .route("/", get(async || Redirect::temporary("/docs")))
         .route("/setup", get(setup_page))
         .fallback(nowhere)
         .layer(DefaultBodyLimit::max(state.config.body_limit))

@@ -22,4 +22,4 @@ mod told;
 pub use engine::{Config, Engine, Hearing, RtpPorts, StartError};
 pub use handle::{Handle, LiveCallView, Notice, Question, Readiness, RegistrationView};
 pub use metrics::{Metrics, Process, Words};
-pub use switch::{Standing, Waiting};
+pub use switch::{ClaimRefused, Standing, Waiting};

@@ -20,7 +20,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use switch::{Effect, Input, MediaCommand, Node, Notice};
+use switch::{ClaimRefused, Effect, Input, MediaCommand, Node, Notice};
 use tracing::{debug, error, warn};
 
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -30,8 +30,6 @@ const DATAGRAM: usize = 65_535;
 const BURST: usize = 4 << 20;
 /// Datagrams taken from one socket before others get their turn.
 const TURN: usize = 64;
-/// How long a campaign rests whose disk is nearly full.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// 2 s of frames the listener may be behind.
 const TAP: usize = 100;
 
@@ -193,8 +191,7 @@ impl Shell {
                     // No lead is taken that could not be recorded; the campaign asks again.
                     return Some(Input::Claimed {
                         campaign,
-                        leads: Vec::new(),
-                        next_due: Some(self.clock.now().wall + LOOK_AGAIN),
+                        result: Err(ClaimRefused::DiskFull),
                     });
                 }
                 self.store.claim(tenant, campaign, at_most);

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::journal::{Entry, Journal};
-use store::writer::{self, nothing_claimed, unavailable};
+use store::writer::{self, not_claimed, unavailable};
 use store::{Platform, Store, StoreError, Writer, campaigns::PromptFile};
-use switch::{CampaignPlan, Finish, Input, Persist};
+use switch::{CampaignPlan, Input, Persist};
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
@@ -70,7 +70,7 @@ impl StoreSide {
     /// Answered by `Input::Claimed`. Neither this nor `push` waits: the node's thread calls them.
     pub fn claim(&self, tenant: TenantId, campaign: CampaignId, at_most: u16) {
         if self.journal.is_in_trouble() {
-            self.answer(nothing_claimed(campaign));
+            self.answer(not_claimed(campaign));
         } else {
             self.writer.claim(tenant, campaign, at_most, wall());
         }
@@ -94,7 +94,6 @@ impl StoreSide {
                 Ok(())
             }
             Persist::Finish(end) => {
-                let end: Arc<Finish> = Arc::from(end);
                 let journalled = self.journal.append(Entry::Ended(end.clone()));
                 self.writer.finish(end, journalled)
             }

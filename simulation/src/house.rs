@@ -270,7 +270,7 @@ impl Stage {
 
     /// `Answered A`, one line for each record, first to last.
     pub fn outcomes(&self) -> Vec<String> {
-        let line = |finish: &Finish| {
+        let line = |finish: &Arc<Finish>| {
             let grade = finish.grade.as_ref();
             let grade = grade.map_or("-".to_owned(), |record| record.grade.to_string());
             format!("{:?} {grade}", finish.cdr.disposition)

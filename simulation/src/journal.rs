@@ -3,6 +3,7 @@
 use crate::watch::FORGOTTEN;
 use model::*;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use switch::interrupted::Known;
 use switch::{Finish, Note, Noted};
 
@@ -10,7 +11,7 @@ use switch::{Finish, Note, Noted};
 pub enum Entry {
     Note(Box<Note>),
     Beat(Mono),
-    Ended(Box<Finish>),
+    Ended(Arc<Finish>),
     /// The call's end is in the database.
     Settled(CallId),
 }
@@ -47,7 +48,7 @@ impl Journal {
                 Entry::Ended(finish) => calls
                     .entry(finish.cdr.id)
                     .or_default()
-                    .note(Noted::Over(finish)),
+                    .note(Noted::Over(Box::new(Arc::unwrap_or_clone(finish)))),
                 Entry::Settled(call) => {
                     calls.remove(&call);
                 }

@@ -8,6 +8,7 @@ use crate::stage::{Happening, Stage};
 use crate::watch::FORGOTTEN;
 use dialer::CampaignState;
 use model::Disposition;
+use std::sync::Arc;
 use switch::effect::LeadTerms;
 use switch::{Begin, Input, Node};
 
@@ -77,7 +78,7 @@ impl Stage {
             .filter_map(|known| known.end(beat, now.wall))
         {
             interrupted += usize::from(finish.cdr.disposition == Disposition::Interrupted);
-            self.shop.finish(finish);
+            self.shop.finish(Arc::new(finish));
         }
         self.shop.recover(now.wall);
         note!(self, "starts again, {interrupted} calls interrupted");

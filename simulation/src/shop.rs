@@ -12,6 +12,7 @@ use billing::{Ledger, Posting, Reservation};
 use dialer::{Lead, LeadState};
 use model::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 use switch::{Begin, BeginRefused, Finish, Noted, Persist};
 use writer::Writer;
@@ -66,7 +67,7 @@ pub struct Shop {
     pub leads: BTreeMap<LeadId, Row>,
     pub attempts: BTreeMap<CallId, Attempt>,
     /// Records, in the order of their commits; empty when they are only counted.
-    pub finishes: Vec<Finish>,
+    pub finishes: Vec<Arc<Finish>>,
     /// `Answered A`, and how often.
     pub outcomes: BTreeMap<String, u64>,
     pub denied: Vec<(LeadId, dialer::Rule)>,
@@ -288,7 +289,7 @@ impl Shop {
                     }
                 }
             }
-            Persist::Finish(finish) => self.finish(*finish),
+            Persist::Finish(finish) => self.finish(finish),
             Persist::Bound { binding, .. } => {
                 self.bound
                     .insert(binding.contact.as_str().to_owned(), binding);
@@ -300,7 +301,7 @@ impl Shop {
     }
 
     /// Record, money, lead: one transaction, once for each call.
-    pub(crate) fn finish(&mut self, finish: Finish) {
+    pub(crate) fn finish(&mut self, finish: Arc<Finish>) {
         let cdr = &finish.cdr;
         if !self.recorded.insert(cdr.id) {
             return;
@@ -443,9 +444,9 @@ impl Shop {
     }
 
     /// Records of calls to a number, first to last.
-    pub fn records(&self, callee: &str) -> Vec<&Finish> {
+    pub fn records(&self, callee: &str) -> Vec<&Arc<Finish>> {
         let e164 = E164::parse(callee, "86").map_or(String::new(), |n| n.to_string());
-        let of = |f: &&Finish| f.cdr.callee == callee || f.cdr.callee == e164;
+        let of = |f: &&Arc<Finish>| f.cdr.callee == callee || f.cdr.callee == e164;
         self.finishes.iter().filter(of).collect()
     }
 

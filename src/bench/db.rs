@@ -12,6 +12,7 @@ use billing::{Posting, Rate};
 use engine::clock::{self, Clock};
 use model::*;
 use pgserver::{Server, ServerError};
+use std::sync::Arc;
 use std::time::Duration;
 use store::db::shown;
 use store::leads::{Duplicates, NewLead};
@@ -232,14 +233,14 @@ impl Desk {
                 asked += 1;
             }
             let call = self.begun().await?;
-            self.push(Persist::Finish(Box::new(self.finish(call))))?;
+            self.push(Persist::Finish(Arc::new(self.finish(call))))?;
             done += 1;
         }
         // Answered behind all of them.
         self.push(Persist::Begin(Box::new(self.begin())))?;
         let last = self.begun().await?;
         let took = self.clock.mono().since(begun);
-        self.push(Persist::Finish(Box::new(self.finish(last))))?;
+        self.push(Persist::Finish(Arc::new(self.finish(last))))?;
         Ok(f64::from(calls) / took.as_secs_f64())
     }
 
@@ -254,7 +255,7 @@ impl Desk {
             self.push(Persist::Begin(Box::new(self.begin())))?;
             let call = self.begun().await?;
             waits.push(self.clock.mono().since(asked));
-            self.push(Persist::Finish(Box::new(self.finish(call))))?;
+            self.push(Persist::Finish(Arc::new(self.finish(call))))?;
         }
         Ok(waits)
     }

@@ -57,6 +57,17 @@ fn fresh_folder(folder: &Path) -> Result<()> {
 }
 
 pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> Result<i32> {
+    // Now, rather than minutes later.
+    let json_file = json_file.map(|path| {
+        let file = std::fs::File::create(&path);
+        file.with_context(|| {
+            format!(
+                "--json {}: FIX: name a file that can be written",
+                path.display()
+            )
+        })
+    });
+    let json_file = json_file.transpose()?;
     let hearing = hearing::open(&config);
     let model = match &hearing {
         Hearing::Recogniser { name, .. } => name.clone(),
@@ -123,9 +134,7 @@ pub async fn run(mut config: Config, lines: u16, json_file: Option<PathBuf>) -> 
         .await?;
     let ok = report::print(&outcomes, &progress, &bill, &latencies, &config);
     if let Some(file) = json_file {
-        let body = report::json(&outcomes, &model, ok);
-        std::fs::write(&file, serde_json::to_vec_pretty(&body)?)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        serde_json::to_writer_pretty(file, &report::json(&outcomes, &model, ok))?;
     }
     drop(gateway);
     running.stop(std::future::ready(())).await;

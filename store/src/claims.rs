@@ -11,15 +11,7 @@ use dialer::{DncHit, DncList, History, LastAttempt};
 use model::*;
 use std::collections::HashMap;
 use std::time::Duration;
-use switch::Candidate;
-
-/// What a claim hands out.
-#[derive(Clone, Debug, Default)]
-pub struct Claimed {
-    pub leads: Vec<Candidate>,
-    /// When the next lead that was not claimed is due; may be in the past.
-    pub next_due: Option<Wall>,
-}
+use switch::{Candidate, Claimed};
 
 /// After this long a claim whose answer was lost counts as never made.
 const FORGOTTEN: Duration = Duration::from_secs(120);

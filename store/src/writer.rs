@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use switch::{Begin, BeginRefused, Denied, Finish, Input, Persist};
+use switch::{BeginRefused, ClaimRefused, Finish, Input, Persist};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -143,22 +143,7 @@ struct Job {
 /// One change.
 #[derive(Clone, Debug)]
 pub enum What {
-    Begin(Box<Begin>),
-    Denied(Box<Denied>),
-    Unclaim {
-        tenant: TenantId,
-        leads: Vec<LeadId>,
-    },
-    Finish(Arc<Finish>),
-    Bound {
-        tenant: TenantId,
-        binding: sip::Binding,
-    },
-    Unbound {
-        tenant: TenantId,
-        aor: String,
-        contact: String,
-    },
+    Change(Persist),
     Claim {
         tenant: TenantId,
         campaign: CampaignId,
@@ -213,36 +198,20 @@ impl Writer {
     /// `BeginRefused::Unavailable`; any other change comes back. What is for the journal alone is not for the writer.
     pub fn push(&self, change: Persist) -> Result<(), Overflow> {
         let bounds = &self.options.bounds;
-        let (what, bound) = match change {
+        let bound = match &change {
             Persist::Note(_) | Persist::Beat(_) => return Ok(()),
-            Persist::Finish(end) => return self.finish(Arc::from(end), false),
-            Persist::Begin(begin) => (What::Begin(begin), bounds.begins),
-            Persist::Denied(denied) => (What::Denied(denied), bounds.all),
-            Persist::Unclaim { tenant, leads } => (What::Unclaim { tenant, leads }, bounds.all),
+            Persist::Begin(_) => bounds.begins,
             // A phone comes again; other changes do not.
-            Persist::Bound { tenant, binding } => (What::Bound { tenant, binding }, bounds.all / 2),
-            Persist::Unbound {
-                tenant,
-                aor,
-                contact,
-            } => (
-                What::Unbound {
-                    tenant,
-                    aor,
-                    contact,
-                },
-                bounds.all / 2,
-            ),
+            Persist::Bound { .. } | Persist::Unbound { .. } => bounds.all / 2,
+            Persist::Finish(_) | Persist::Denied(_) | Persist::Unclaim { .. } => bounds.all,
         };
-        match self.send(what, bound) {
+        match self.send(What::Change(change), bound).map_err(|what| *what) {
+            Err(What::Change(Persist::Begin(begin))) => {
+                (self.deliver)(unavailable(begin.call));
+                Ok(())
+            }
+            Err(refused) => Err(Overflow(Box::new(refused))),
             Ok(()) => Ok(()),
-            Err(refused) => match *refused {
-                What::Begin(begin) => {
-                    (self.deliver)(unavailable(begin.call));
-                    Ok(())
-                }
-                refused => Err(Overflow(Box::new(refused))),
-            },
         }
     }
 
@@ -252,7 +221,7 @@ impl Writer {
         let spools = journalled && self.options.journal.is_some();
         let bounds = &self.options.bounds;
         let (call, bound) = (end.cdr.id, if spools { bounds.ends } else { bounds.all });
-        match self.send(What::Finish(end), bound) {
+        match self.send(What::Change(Persist::Finish(end)), bound) {
             Err(_) if spools => {
                 self.spool.calls().push_back(call);
                 Ok(())
@@ -271,7 +240,7 @@ impl Writer {
             now,
         };
         if self.send(claim, self.options.bounds.begins).is_err() {
-            (self.deliver)(nothing_claimed(campaign));
+            (self.deliver)(not_claimed(campaign));
         }
     }
 
@@ -320,12 +289,11 @@ pub fn unavailable(call: CallId) -> Input {
     }
 }
 
-/// An answer without leads: the campaign asks again later.
-pub fn nothing_claimed(campaign: CampaignId) -> Input {
+/// Why nothing was claimed.
+pub fn not_claimed(campaign: CampaignId) -> Input {
     Input::Claimed {
         campaign,
-        leads: Vec::new(),
-        next_due: None,
+        result: Err(ClaimRefused::Unavailable),
     }
 }
 
@@ -467,7 +435,7 @@ impl Task {
         }
         for end in ends {
             self.store.lanes.call_waits();
-            let (asked, what) = (Stopwatch::start(), What::Finish(end));
+            let (asked, what) = (Stopwatch::start(), What::Change(Persist::Finish(end)));
             batch.push(Job { asked, what });
         }
     }
@@ -495,9 +463,11 @@ impl Task {
             batch.retain(|job| {
                 let late = job.asked.elapsed() > PATIENCE;
                 match &job.what {
-                    What::Begin(begin) if late => (self.deliver)(unavailable(begin.call)),
+                    What::Change(Persist::Begin(begin)) if late => {
+                        (self.deliver)(unavailable(begin.call))
+                    }
                     What::Claim { campaign, .. } if late => {
-                        (self.deliver)(nothing_claimed(*campaign));
+                        (self.deliver)(not_claimed(*campaign));
                     }
                     _ => return true,
                 }
@@ -536,7 +506,7 @@ impl Task {
             journal.reject(end, why);
         }
         for job in batch {
-            if let What::Finish(end) = &job.what
+            if let What::Change(Persist::Finish(end)) = &job.what
                 && !written
                     .rejected
                     .iter()
@@ -552,9 +522,9 @@ impl Task {
     fn give_up(&self, batch: &[Job]) {
         for job in batch {
             match &job.what {
-                What::Begin(begin) => (self.deliver)(unavailable(begin.call)),
-                What::Claim { campaign, .. } => (self.deliver)(nothing_claimed(*campaign)),
-                What::Finish(end) if self.options.journal.is_some() => {
+                What::Change(Persist::Begin(begin)) => (self.deliver)(unavailable(begin.call)),
+                What::Claim { campaign, .. } => (self.deliver)(not_claimed(*campaign)),
+                What::Change(Persist::Finish(end)) if self.options.journal.is_some() => {
                     tracing::warn!(call = %end.cdr.id, "not written: the next start writes it");
                 }
                 change => tracing::error!(?change, "not written: the database is away"),
@@ -596,12 +566,12 @@ impl Task {
             };
             tx.undo().await?;
             match (&job.what, error) {
-                (What::Begin(begin), NotBegun::Refused(refused)) => {
+                (What::Change(Persist::Begin(begin)), NotBegun::Refused(refused)) => {
                     let result = Err(refused);
                     let call = begin.call;
                     written.answers.push(Input::Begun { call, result });
                 }
-                (What::Finish(end), NotBegun::Failed(error)) => {
+                (What::Change(Persist::Finish(end)), NotBegun::Failed(error)) => {
                     if !self.apply_bare(&mut tx, end).await? {
                         written.rejected.push((end.clone(), error.to_string()));
                     }
@@ -636,40 +606,46 @@ impl Task {
     }
 
     async fn apply(&self, tx: &mut Tx, what: &What) -> Result<Option<Input>, NotBegun> {
-        let scope = self.platform.tenant(what.tenant());
-        match what {
+        let of = |tenant: &TenantId| self.platform.tenant(*tenant);
+        let change = match what {
             What::Claim {
+                tenant,
                 campaign,
                 at_most,
                 now,
-                ..
             } => {
-                let claimed = claims::claim(tx, &scope, *campaign, *at_most, *now).await?;
-                let (leads, next_due) = (claimed.leads, claimed.next_due);
+                let claimed = claims::claim(tx, &of(tenant), *campaign, *at_most, *now).await?;
                 return Ok(Some(Input::Claimed {
                     campaign: *campaign,
-                    leads,
-                    next_due,
+                    result: Ok(claimed),
                 }));
             }
-            What::Begin(begin) => {
-                let reservation = attempts::begin(tx, &scope, begin).await?;
+            What::Change(change) => change,
+        };
+        match change {
+            Persist::Begin(begin) => {
+                let reservation = attempts::begin(tx, &of(&begin.tenant), begin).await?;
                 return Ok(Some(Input::Begun {
                     call: begin.call,
                     result: Ok(reservation),
                 }));
             }
-            What::Denied(denied) => attempts::denied(tx, &scope, denied).await?,
-            What::Unclaim { leads, .. } => attempts::unclaim(tx, &scope, leads).await?,
-            What::Finish(end) => {
-                if finish::finish(tx, &scope, end).await? == Ended::Before {
+            Persist::Denied(denied) => attempts::denied(tx, &of(&denied.tenant), denied).await?,
+            Persist::Unclaim { tenant, leads } => attempts::unclaim(tx, &of(tenant), leads).await?,
+            Persist::Finish(end) => {
+                if finish::finish(tx, &of(&end.cdr.tenant), end).await? == Ended::Before {
                     tracing::debug!(call = %end.cdr.id, "finished before");
                 }
             }
-            What::Bound { binding, .. } => bindings::bind(tx, &scope, binding).await?,
-            What::Unbound { aor, contact, .. } => {
-                bindings::unbind(tx, &scope, aor, contact).await?
+            Persist::Bound { tenant, binding } => {
+                bindings::bind(tx, &of(tenant), binding).await?;
             }
+            Persist::Unbound {
+                tenant,
+                aor,
+                contact,
+            } => bindings::unbind(tx, &of(tenant), aor, contact).await?,
+            Persist::Note(_) | Persist::Beat(_) => {}
         }
         Ok(None)
     }
@@ -693,32 +669,20 @@ async fn read_back(reading: &mut Option<Reading>) -> Option<Vec<Arc<Finish>>> {
 impl What {
     /// Whether the node waits for its answer.
     fn hurries(&self) -> bool {
-        matches!(self, What::Claim { .. } | What::Begin(_))
-    }
-
-    fn tenant(&self) -> TenantId {
-        match self {
-            What::Begin(begin) => begin.tenant,
-            What::Denied(denied) => denied.tenant,
-            What::Finish(end) => end.cdr.tenant,
-            What::Claim { tenant, .. }
-            | What::Unclaim { tenant, .. }
-            | What::Bound { tenant, .. }
-            | What::Unbound { tenant, .. } => *tenant,
-        }
+        matches!(self, What::Claim { .. } | What::Change(Persist::Begin(_)))
     }
 }
 
 /// A change that trying again would not help.
 fn failed(what: &What, error: &StoreError) -> Option<Input> {
     match what {
-        What::Begin(begin) => {
+        What::Change(Persist::Begin(begin)) => {
             tracing::error!(call = %begin.call, %error, "an attempt cannot be written");
             Some(unavailable(begin.call))
         }
         What::Claim { campaign, .. } => {
             tracing::warn!(%campaign, %error, "nothing claimed");
-            Some(nothing_claimed(*campaign))
+            Some(not_claimed(*campaign))
         }
         change => {
             tracing::error!(%error, ?change, "a change cannot be written");

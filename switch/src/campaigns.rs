@@ -2,7 +2,9 @@
 
 use crate::app::robot::Robot;
 use crate::call::{Call, Core, Parties};
-use crate::effect::{Begin, CampaignPlan, Candidate, Denied, Effect, Persist, Reserve};
+use crate::effect::{
+    Begin, CampaignPlan, Candidate, ClaimRefused, Claimed, Denied, Effect, Persist, Reserve,
+};
 use crate::world::World;
 use dialer::pacing::{InUse, Limit, Lines, StartRate, free_lines};
 use dialer::{CampaignState, Decision, Policy, Rule, outcome};
@@ -34,6 +36,8 @@ pub enum Waiting {
     Rule(Rule),
     /// No lead is due; when the next one is.
     Leads { due: Option<Wall> },
+    /// No lead is given, due or not.
+    Refused(ClaimRefused),
 }
 
 /// How a running campaign stands.
@@ -182,9 +186,11 @@ impl Campaigns {
                     running.waiting = Some(full);
                     continue;
                 }
-                // Whether a lead is due is known when the answer comes.
-                let leads = |waiting: &Waiting| matches!(waiting, Waiting::Leads { .. });
-                running.waiting = running.waiting.filter(leads);
+                // Whether a lead is due, and may be had, is known when the answer comes.
+                let told = |waiting: &Waiting| {
+                    matches!(waiting, Waiting::Leads { .. } | Waiting::Refused(_))
+                };
+                running.waiting = running.waiting.filter(told);
                 self.last = Some(id);
                 running.claiming = Some((lines, now + CLAIMING));
                 let tenant = running.plan.tenant;
@@ -310,22 +316,29 @@ impl Campaigns {
         }
     }
 
-    /// Leads have come: the gate judges each, and those it allows begin.
+    /// Leads have come: the gate judges each, and those it allows begin. A refusal says nothing of the list.
     pub fn claimed(
         &mut self,
         world: &mut World,
         campaign: CampaignId,
-        leads: Vec<Candidate>,
-        next_due: Option<Wall>,
+        result: Result<Claimed, ClaimRefused>,
         draining: bool,
         next_worker: &mut u16,
     ) -> Vec<Call> {
         let now = world.now;
         let Some(running) = self.running.get_mut(&campaign) else {
-            unclaim(world, leads);
+            unclaim(world, result.unwrap_or_default().leads);
             return Vec::new();
         };
         let asked = running.claiming.take().map_or(0, |(n, _)| usize::from(n));
+        let Claimed { leads, next_due } = match result {
+            Ok(claimed) => claimed,
+            Err(refused) => {
+                running.next_look = now.mono + IDLE;
+                running.waiting = Some(Waiting::Refused(refused));
+                return Vec::new();
+            }
+        };
         // Fewer than asked for: the list is empty for now. Otherwise there may be more at once.
         running.next_look = if leads.len() < asked || asked == 0 {
             let due = next_due.map_or(IDLE, |due| due.since(now.wall)).min(IDLE);

@@ -36,8 +36,7 @@ pub enum Input {
     /// Answer to `Effect::Claim`.
     Claimed {
         campaign: CampaignId,
-        leads: Vec<Candidate>,
-        next_due: Option<Wall>,
+        result: Result<Claimed, ClaimRefused>,
     },
     /// Answer to `Persist::Begin`, after its commit.
     /// Holds what was reserved; `None` where nothing is charged.
@@ -192,7 +191,8 @@ pub enum Persist {
         tenant: TenantId,
         leads: Vec<LeadId>,
     },
-    Finish(Box<Finish>),
+    /// Shared: the journal and the writer both keep it.
+    Finish(Arc<Finish>),
     Bound {
         tenant: TenantId,
         binding: sip::Binding,
@@ -202,6 +202,23 @@ pub enum Persist {
         aor: String,
         contact: String,
     },
+}
+
+/// Leads a campaign was given.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    pub leads: Vec<Candidate>,
+    /// When the next lead beyond these is due, which may be in the past; `None` when none is left to wait for.
+    pub next_due: Option<Wall>,
+}
+
+/// Why no lead was given, whether or not one is due. The campaign asks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimRefused {
+    /// The database is away or too far behind, or the journal cannot be written.
+    Unavailable,
+    /// The disk is nearly full: a call could not be recorded.
+    DiskFull,
 }
 
 /// An outbound attempt and its reservation, durable before its INVITE leaves.

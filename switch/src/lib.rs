@@ -24,7 +24,7 @@ mod world;
 pub use campaigns::{Standing, Waiting};
 pub use directory::{CallerNumber, Device, Directory, Extension, TenantDirectory, Trunk};
 pub use effect::{
-    Begin, BeginRefused, CallEvent, CampaignPlan, Candidate, Denied, Effect, Finish, Heard, Input,
-    LeadTerms, MediaCommand, Note, Noted, Notice, Persist, Reserve,
+    Begin, BeginRefused, CallEvent, CampaignPlan, Candidate, ClaimRefused, Claimed, Denied, Effect,
+    Finish, Heard, Input, LeadTerms, MediaCommand, Note, Noted, Notice, Persist, Reserve,
 };
 pub use node::{Config, Figures, LiveCall, Node};

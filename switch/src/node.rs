@@ -17,6 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the journal hears that calls are up.
@@ -178,16 +179,11 @@ impl Node {
             Input::Directory(directory) => self.directory(directory),
             Input::Restore(bindings) => self.world.sip.restore(now, bindings),
             Input::Campaign(plan) => self.campaigns.put(&mut self.world, plan),
-            Input::Claimed {
-                campaign,
-                leads,
-                next_due,
-            } => {
+            Input::Claimed { campaign, result } => {
                 let calls = self.campaigns.claimed(
                     &mut self.world,
                     campaign,
-                    leads,
-                    next_due,
+                    result,
                     self.draining,
                     &mut self.next_worker,
                 );
@@ -506,7 +502,7 @@ impl Node {
             });
             refused = cdr.disposition == Disposition::Refused;
             call.core.notify(&mut self.world, "call.ended", data);
-            self.world.persist(Persist::Finish(Box::new(finish)));
+            self.world.persist(Persist::Finish(Arc::new(finish)));
         }
         if let App::Robot(robot) = &call.app {
             let campaign = robot.campaign();
@@ -537,7 +533,6 @@ mod tests {
     use crate::call::Core;
     use crate::directory::TenantDirectory;
     use bytes::Bytes;
-    use std::sync::Arc;
 
     fn tenant() -> Arc<TenantDirectory> {
         Arc::new(TenantDirectory {

@@ -16,7 +16,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bots::Severity;
 use dialer::{Campaign, CampaignState, RetryRules};
-use engine::Waiting;
+use engine::{ClaimRefused, Waiting};
 use model::{Calendar, CallerNumberId, CampaignId, TemplateId, TrunkId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ pub struct CampaignView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WaitingFor)]
 pub struct WaitingView {
-    /// `gateway`, `hours`, `lines`, `leads`, `banned`, or a rule of the gate such as `balance`.
+    /// `gateway`, `hours`, `lines`, `leads`, `banned`, `database`, `disk`, or a rule of the gate such as `balance`.
     #[schema(example = "gateway")]
     pub reason: &'static str,
     pub detail: String,
@@ -105,6 +105,18 @@ pub fn waiting(waiting: Waiting) -> WaitingView {
             "no lead of its list is due".to_owned(),
             Some("add leads, or enqueue listed ones: POST /leads/enqueue"),
             due,
+        ),
+        Waiting::Refused(ClaimRefused::Unavailable) => (
+            "database",
+            "the database or the call journal cannot be written to".to_owned(),
+            Some("GET /readyz says which, and why"),
+            None,
+        ),
+        Waiting::Refused(ClaimRefused::DiskFull) => (
+            "disk",
+            "the disk is nearly full: a call could not be recorded".to_owned(),
+            Some("make room below the data folder, or lower disk_reserve"),
+            None,
         ),
         Waiting::Banned => (
             "banned",

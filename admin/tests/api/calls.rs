@@ -8,6 +8,7 @@ use bots::record::{Counters, Decision, MatchKind, Matched, Speaker, TurnRecord};
 use engine::LiveCallView;
 use model::*;
 use serde_json::json;
+use std::sync::Arc;
 use store::Writer;
 use switch::{CallEvent, Finish, Persist};
 
@@ -92,7 +93,7 @@ pub fn ended(tenant: TenantId, at: Wall, recording: Option<&str>) -> Finish {
 pub async fn keep(house: &House, finishes: Vec<Finish>) {
     let (writer, task) = Writer::start(&house.store, &house.platform, |_| {});
     for finish in finishes {
-        writer.push(Persist::Finish(Box::new(finish))).unwrap();
+        writer.push(Persist::Finish(Arc::new(finish))).unwrap();
     }
     writer.close();
     task.await.unwrap();

@@ -3,7 +3,7 @@
 use super::{Flaw, Shop};
 use dialer::{DncHit, DncList, History, LeadState};
 use model::*;
-use switch::{Candidate, Input};
+use switch::{Candidate, Claimed, Input};
 
 impl Shop {
     pub(super) fn claim(
@@ -52,8 +52,10 @@ impl Shop {
             .and_then(|waiting| waiting.first());
         Input::Claimed {
             campaign,
-            leads,
-            next_due: next.map(|(due, _)| *due),
+            result: Ok(Claimed {
+                leads,
+                next_due: next.map(|(due, _)| *due),
+            }),
         }
     }
 

@@ -4,7 +4,7 @@
 use super::Shop;
 use model::*;
 use std::collections::VecDeque;
-use switch::{BeginRefused, Input, Persist};
+use switch::{BeginRefused, ClaimRefused, Input, Persist};
 
 /// Milliseconds an attempt or a claim waits for a database that is away.
 const PATIENCE: u64 = 2000;
@@ -201,8 +201,7 @@ impl Job {
         match self {
             Job::Claim { campaign, .. } => Some(Input::Claimed {
                 campaign: *campaign,
-                leads: Vec::new(),
-                next_due: None,
+                result: Err(ClaimRefused::Unavailable),
             }),
             Job::Persist(change) => match &**change {
                 Persist::Begin(begin) => Some(Input::Begun {

@@ -6,6 +6,7 @@ use bots::{Decision, MatchKind, Matched, Speaker, TurnRecord};
 use dialer::LeadState;
 use model::*;
 use serde_json::json;
+use std::sync::Arc;
 use store::calls::CALLS;
 use store::{Asked, StoreError};
 use switch::{CallEvent, Persist};
@@ -51,7 +52,7 @@ async fn a_call_is_read_back_as_it_was_written(house: House) {
         data: json!({ "codec": "pcma" }),
     }];
     end.opt_out = true;
-    answers.push(Persist::Finish(Box::new(end.clone())));
+    answers.push(Persist::Finish(Arc::new(end.clone())));
     answers.close().await;
 
     let page = house.store.call(&shop.scope, begin.call).await.unwrap();
@@ -113,7 +114,7 @@ async fn calls_are_listed_by_time_filtered_and_paged(house: House) {
             0 => shop.finish(&begin, 10),
             _ => shop.unanswered(&begin, Disposition::Unreached(Unreached::Busy)),
         };
-        answers.push(Persist::Finish(Box::new(end)));
+        answers.push(Persist::Finish(Arc::new(end)));
     }
     answers.close().await;
     for order in ["-started_at", "started_at"] {
@@ -177,9 +178,9 @@ async fn a_bad_change_fails_alone(house: House) {
     let mut bad = shop.finish(&good, 10);
     bad.cdr.id = store::fresh();
     bad.cdr.tenant = store::fresh();
-    answers.push(Persist::Finish(Box::new(bad)));
+    answers.push(Persist::Finish(Arc::new(bad)));
     answers.push(Persist::Begin(Box::new(good.clone())));
-    answers.push(Persist::Finish(Box::new(shop.finish(&good, 10))));
+    answers.push(Persist::Finish(Arc::new(shop.finish(&good, 10))));
     answers.next().await;
     answers.close().await;
     assert_eq!(
@@ -257,14 +258,18 @@ async fn after_closing_the_writer_hands_changes_back_and_refuses_attempts(house:
     assert!(
         answers
             .writer
-            .push(Persist::Finish(Box::new(shop.finish(&begin, 0))))
+            .push(Persist::Finish(Arc::new(shop.finish(&begin, 0))))
             .is_err()
     );
     assert_eq!(
         answers.begin(begin).await,
         Err(switch::BeginRefused::Unavailable)
     );
-    assert!(answers.claim(&shop, 1, NOW).await.is_empty());
+    answers.writer.claim(shop.tenant, shop.campaign, 1, NOW);
+    let switch::Input::Claimed { result, .. } = answers.next().await else {
+        panic!("no answer to a claim");
+    };
+    assert_eq!(result.err(), Some(switch::ClaimRefused::Unavailable));
     assert_eq!(answers.writer.waiting(), 0);
     answers.close().await;
 }

@@ -5,6 +5,7 @@ use crate::house::*;
 use dialer::{DncList, LeadState, OptOutBy, Suppression};
 use model::*;
 use std::collections::HashSet;
+use std::sync::Arc;
 use store::leads::{Duplicates, LEADS, Selection};
 use store::suppression::DO_NOT_CALL;
 use store::{Asked, StoreError};
@@ -87,7 +88,7 @@ async fn an_attempt_that_never_left_is_no_call_to_the_number(house: House) {
     let begin = shop.begin(&candidate.lead, 1);
     answers.begin(begin.clone()).await.unwrap();
     let end = shop.unanswered(&begin, Disposition::Refused);
-    answers.push(Persist::Finish(Box::new(end)));
+    answers.push(Persist::Finish(Arc::new(end)));
     let back = answers.claim(&shop, 1, later(86_000)).await.remove(0);
     assert_eq!((back.history.recent.len(), back.history.last), (0, None));
     answers.close().await;
@@ -117,7 +118,7 @@ async fn the_gate_learns_of_attempts_refusals_and_lists(house: House) {
             unreached_in_a_row: 1,
         },
     ));
-    answers.push(Persist::Finish(Box::new(end)));
+    answers.push(Persist::Finish(Arc::new(end)));
     let back = answers.claim(&shop, 1, later(901)).await.remove(0);
     assert_eq!(back.lead.id, ids[0]);
     assert_eq!(
@@ -282,7 +283,7 @@ async fn one_number_is_never_in_two_live_attempts(house: House) {
         attempts: 0,
         unreached_in_a_row: 0,
     });
-    answers.push(Persist::Finish(Box::new(end)));
+    answers.push(Persist::Finish(Arc::new(end)));
     answers.close().await;
     assert_eq!(shop.state(second.lead.id).await, LeadState::Queued);
     assert_eq!(

@@ -102,7 +102,7 @@ async fn it_goes_and_comes_back(place: Place, mut away: Away) {
     let mut refused = Vec::new();
     for (begin, candidate) in begun.iter().zip(later_ones) {
         second.tick().await;
-        answers.push(Persist::Finish(Box::new(shop.finish(begin, 10))));
+        answers.push(Persist::Finish(Arc::new(shop.finish(begin, 10))));
         let new = shop.begin(&candidate.lead, 1);
         answers.push(Persist::Begin(Box::new(new.clone())));
         refused.push(new);
@@ -120,14 +120,14 @@ async fn it_goes_and_comes_back(place: Place, mut away: Away) {
                 let begin = refused.iter().find(|begin| begin.call == call).unwrap();
                 let mut end = shop.unanswered(begin, Disposition::Refused);
                 end.lead = None;
-                answers.push(Persist::Finish(Box::new(end)));
+                answers.push(Persist::Finish(Arc::new(end)));
             }
             Input::Begun {
                 call,
                 result: Ok(Some(_)),
             } => {
                 let begin = refused.iter().find(|begin| begin.call == call).unwrap();
-                answers.push(Persist::Finish(Box::new(shop.finish(begin, 0))));
+                answers.push(Persist::Finish(Arc::new(shop.finish(begin, 0))));
             }
             other => panic!("{other:?}"),
         }
@@ -180,7 +180,7 @@ async fn a_commit_whose_result_is_not_heard_is_made_once() {
     );
     for (begin, fate) in calls.iter().zip(fates.into_iter().cycle()) {
         wire.next_commit(fate);
-        answers.push(Persist::Finish(Box::new(shop.finish(begin, 10))));
+        answers.push(Persist::Finish(Arc::new(shop.finish(begin, 10))));
         // Answered behind it, so that the next cut is another transaction's.
         answers.claim(&shop, 1, NOW).await;
         assert!(wire.struck());

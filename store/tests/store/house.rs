@@ -386,7 +386,10 @@ impl Answers {
     pub async fn claim(&mut self, shop: &Shop, at_most: u16, now: Wall) -> Vec<switch::Candidate> {
         self.writer.claim(shop.tenant, shop.campaign, at_most, now);
         match self.next().await {
-            Input::Claimed { leads, .. } => leads,
+            Input::Claimed {
+                result: Ok(claimed),
+                ..
+            } => claimed.leads,
             other => panic!("{other:?}"),
         }
     }

@@ -171,7 +171,7 @@ async fn a_call_that_was_over_ends_as_it_ended(house: House) {
             if committed {
                 journal.append(Entry::Ended(Arc::new(shop.finish(begin, 10))));
                 let answers = house.writer();
-                answers.push(Persist::Finish(Box::new(shop.finish(begin, 10))));
+                answers.push(Persist::Finish(Arc::new(shop.finish(begin, 10))));
                 answers.close().await;
             }
         })
@@ -249,7 +249,7 @@ async fn a_late_begin_takes_no_money_and_a_late_end_gives_it_back(house: House) 
     let begin = shop.begin(&candidate.lead, 2);
     // The node was told that nothing could be begun, and said how that ended.
     let refused = shop.unanswered(&begin, Disposition::Refused);
-    answers.push(Persist::Finish(Box::new(refused)));
+    answers.push(Persist::Finish(Arc::new(refused)));
     let late = answers.begin(begin.clone()).await;
     assert_eq!(late, Err(BeginRefused::Unavailable));
     answers.close().await;

@@ -4,6 +4,7 @@ use crate::databases::on_both;
 use crate::house::*;
 use billing::{Applied, Posting};
 use model::*;
+use std::sync::Arc;
 use store::ledger::{Balance, LEDGER};
 use store::{Asked, StoreError};
 use switch::{BeginRefused, Input, Persist};
@@ -32,7 +33,7 @@ async fn a_call_reserves_settles_and_releases(house: House) {
         balance(50, 50)
     );
     shop.money_holds().await;
-    answers.push(Persist::Finish(Box::new(shop.finish(&begin, 20))));
+    answers.push(Persist::Finish(Arc::new(shop.finish(&begin, 20))));
     answers.close().await;
     assert_eq!(
         house.store.balance(&shop.scope).await.unwrap(),
@@ -67,7 +68,7 @@ async fn beginning_and_finishing_twice_is_once(house: House) {
         balance(50, 50)
     );
     for charge in [20, 20, 50] {
-        answers.push(Persist::Finish(Box::new(shop.finish(&begin, charge))));
+        answers.push(Persist::Finish(Arc::new(shop.finish(&begin, charge))));
     }
     answers.close().await;
     assert_eq!(
@@ -132,10 +133,10 @@ async fn a_charge_never_exceeds_its_reservation_and_needs_one(house: House) {
     let candidate = answers.claim(&shop, 1, NOW).await.remove(0);
     let begin = shop.begin(&candidate.lead, 1);
     answers.begin(begin.clone()).await.unwrap();
-    answers.push(Persist::Finish(Box::new(shop.finish(&begin, 9999))));
+    answers.push(Persist::Finish(Arc::new(shop.finish(&begin, 9999))));
     let mut never_begun = shop.finish(&begin, 40);
     never_begun.cdr.id = store::fresh();
-    answers.push(Persist::Finish(Box::new(never_begun)));
+    answers.push(Persist::Finish(Arc::new(never_begun)));
     answers.close().await;
     assert_eq!(
         house.store.balance(&shop.scope).await.unwrap(),
@@ -190,7 +191,7 @@ async fn an_unanswered_call_costs_nothing(house: House) {
     let begin = shop.begin(&candidate.lead, 5);
     answers.begin(begin.clone()).await.unwrap();
     let end = shop.unanswered(&begin, Disposition::Unreached(Unreached::NoAnswer));
-    answers.push(Persist::Finish(Box::new(end)));
+    answers.push(Persist::Finish(Arc::new(end)));
     answers.close().await;
     assert_eq!(
         house.store.balance(&shop.scope).await.unwrap(),

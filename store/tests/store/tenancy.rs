@@ -5,6 +5,7 @@ use crate::house::*;
 use dialer::{Campaign, CampaignState};
 use model::*;
 use serde_json::json;
+use std::sync::Arc;
 use store::calls::CALLS;
 use store::campaigns::CAMPAIGNS;
 use store::extensions::ExtensionSettings;
@@ -34,7 +35,7 @@ async fn what_is_another_tenants_is_not_there(house: House) {
     answers.begin(begin.clone()).await.unwrap();
     let end = acme.finish(&begin, 10);
     let grade = end.grade.clone().unwrap();
-    answers.push(Persist::Finish(Box::new(end)));
+    answers.push(Persist::Finish(Arc::new(end)));
     answers.close().await;
 
     let settings = ExtensionSettings {
@@ -252,7 +253,7 @@ async fn a_change_in_another_tenants_name_touches_nothing(house: House) {
     answers.begin(begin.clone()).await.unwrap();
     let mut end = acme.finish(&begin, 10);
     end.cdr.tenant = beta.tenant;
-    answers.push(Persist::Finish(Box::new(end)));
+    answers.push(Persist::Finish(Arc::new(end)));
     answers.push(Persist::Unclaim {
         tenant: beta.tenant,
         leads: vec![candidate.lead.id],

@@ -4,6 +4,7 @@ use crate::stage::Stage;
 use crate::stage::callee::Line;
 use crate::stage::house::*;
 use crate::stage::peer::Manner;
+use crate::stage::shop::Weather;
 use dialer::CampaignState;
 use dialer::pacing::Limit;
 use model::*;
@@ -247,7 +248,7 @@ fn two_campaigns_share_a_trunk_by_turns() {
     stage.run_campaign();
     stage.close();
     let by = |id: CampaignId| {
-        let of = |f: &&Finish| f.cdr.campaign == Some(id);
+        let of = |f: &&Arc<Finish>| f.cdr.campaign == Some(id);
         stage.shop.finishes.iter().filter(of).count()
     };
     assert_eq!((by(campaign()), stage.shop.finishes.len()), (4, 8));
@@ -275,4 +276,21 @@ fn a_lead_for_whom_no_port_is_free_loses_no_attempt() {
     stage.run_campaign();
     stage.close();
     assert_eq!(stage.shop.records(&mobile(1)).len(), 2);
+}
+
+#[test]
+fn a_campaign_that_is_refused_leads_is_not_over() {
+    let mut stage = with_leads(1, 3);
+    stage.shop.weather = Weather::Away;
+    stage.start(|_| {});
+    stage.seconds(30);
+    let refused = Waiting::Refused(ClaimRefused::Unavailable);
+    assert_eq!(waiting(&stage), Some(refused));
+    assert!(stage.notices("campaign.finished").is_empty());
+    stage.shop.weather = Weather::Fine;
+    stage.run_campaign();
+    stage.seconds(10);
+    stage.close();
+    assert_eq!(stage.outcomes(), vec!["Answered A"; 3]);
+    assert_eq!(stage.notices("campaign.finished").len(), 1);
 }
