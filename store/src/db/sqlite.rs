@@ -8,7 +8,7 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Executor, SqlStr};
+use sqlx::{Connection, Executor, SqlStr};
 use std::time::Duration;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -40,6 +40,11 @@ pub(super) async fn open(path: &str) -> Result<Sqlite, StoreError> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        // SQLite ends a transaction by itself when the disk is full; the library still counts it, and would begin no other.
+        .before_acquire(|connection, _| {
+            let free = !connection.is_in_transaction();
+            Box::pin(async move { Ok(free) })
+        })
         .connect_with(options.clone())
         .await
         .map_err(told)?;
