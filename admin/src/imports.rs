@@ -4,6 +4,7 @@
 use crate::AdminState;
 use crate::problem::{Code, Problem};
 use crate::sheet::{self, Asked, Lines, ReadError};
+use crate::tongue::Tongue;
 use model::TenantId;
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
@@ -344,7 +345,7 @@ async fn work(state: &AdminState, job: &Job, stop: &CancellationToken) -> Result
 }
 
 fn tell(state: &AdminState, tenant: TenantId, kind: &'static str, import: &Import) {
-    let view = crate::resources::imports::view(import.clone());
+    let view = crate::resources::imports::view(import.clone(), Tongue::English);
     let data = serde_json::to_value(view).unwrap_or_default();
     state.engine.publish(tenant, kind, state.now(), data);
 }

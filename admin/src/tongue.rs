@@ -271,6 +271,219 @@ const SENTENCES: &[[&str; 3]] = &[
         "请登录,或在 Authorization: Bearer 中给出会话令牌或 API 密钥",
         "請登入,或在 Authorization: Bearer 中給出工作階段權杖或 API 金鑰",
     ],
+    [
+        "{} imports are waiting already",
+        "已有 {} 个导入在排队",
+        "已有 {} 個匯入在排隊",
+    ],
+    [
+        "wait for one of them to finish, or cancel it",
+        "请等待其中之一完成,或取消它",
+        "請等待其中之一完成,或取消它",
+    ],
+    ["it is over already", "已经结束", "已經結束"],
+    [
+        "the campaign is not there any more",
+        "外呼任务已不存在",
+        "外呼任務已不存在",
+    ],
+    [
+        "the database does not answer",
+        "数据库没有响应",
+        "資料庫沒有回應",
+    ],
+    [
+        "upload the same file again: rows that are in stay in",
+        "请重新上传同一文件:已导入的行会保留",
+        "請重新上傳同一檔案:已匯入的列會保留",
+    ],
+    [
+        "a file of ours could not be read or written",
+        "系统文件无法读写",
+        "系統檔案無法讀寫",
+    ],
+    [
+        "look at the disk with `huying doctor`, then upload the same file again",
+        "请用 `huying doctor` 检查磁盘,再重新上传同一文件",
+        "請用 `huying doctor` 檢查磁碟,再重新上傳同一檔案",
+    ],
+    ["the file is empty", "文件是空的", "檔案是空的"],
+    [
+        "this is a web page named like a spreadsheet",
+        "这是改名为表格的网页",
+        "這是改名為試算表的網頁",
+    ],
+    [
+        "this is XML, not a workbook",
+        "这是 XML 文件,不是工作簿",
+        "這是 XML 檔案,不是活頁簿",
+    ],
+    [
+        "this is a workbook of a kind older than Excel 5",
+        "工作簿的格式早于 Excel 5",
+        "活頁簿的格式早於 Excel 5",
+    ],
+    [
+        "this is a binary workbook (.xlsb)",
+        "这是二进制工作簿(.xlsb)",
+        "這是二進位活頁簿(.xlsb)",
+    ],
+    [
+        "the workbook is protected by a password",
+        "工作簿有密码保护",
+        "活頁簿有密碼保護",
+    ],
+    [
+        "this is neither a workbook nor a text file with columns",
+        "既不是工作簿,也不是分列的文本文件",
+        "既不是活頁簿,也不是分欄的文字檔",
+    ],
+    [
+        "the workbook unpacks to more than {} MB",
+        "工作簿解压后超过 {} MB",
+        "活頁簿解壓後超過 {} MB",
+    ],
+    [
+        "the workbook is damaged: {}",
+        "工作簿已损坏:{}",
+        "活頁簿已損壞:{}",
+    ],
+    [
+        "reading it takes more memory than is allowed",
+        "读取所需内存超过上限",
+        "讀取所需記憶體超過上限",
+    ],
+    [
+        "reading it takes longer than is allowed",
+        "读取时间超过上限",
+        "讀取時間超過上限",
+    ],
+    ["the text is not {}", "文本不是 {} 编码", "文字不是 {} 編碼"],
+    [
+        "a quoted field that begins near line {} does not end",
+        "第 {} 行附近开始的引号没有结束",
+        "第 {} 行附近開始的引號沒有結束",
+    ],
+    [
+        "the workbook has no sheet `{}`",
+        "工作簿没有名为 `{}` 的工作表",
+        "活頁簿沒有名為 `{}` 的工作表",
+    ],
+    [
+        "there are no rows in it",
+        "里面没有数据行",
+        "裡面沒有資料列",
+    ],
+    [
+        "no column is headed 电话, 手机 or phone",
+        "没有表头为“电话”“手机”或 phone 的列",
+        "沒有標題為「電話」「手機」或 phone 的欄",
+    ],
+    [
+        "more than one column is headed for the {}",
+        "有多列被视为:{}",
+        "有多欄被視為:{}",
+    ],
+    [
+        "the mapping names `{}`, and no column is called that",
+        "映射中的 `{}` 不是任何一列的名称",
+        "對應中的 `{}` 不是任何一欄的名稱",
+    ],
+    [
+        "the sheet has more than {} columns",
+        "表格超过 {} 列",
+        "表格超過 {} 欄",
+    ],
+    [
+        "the sheet has more than {} rows",
+        "表格超过 {} 行",
+        "表格超過 {} 列",
+    ],
+    [
+        "open it in a spreadsheet program and save it as Excel workbook (.xlsx)",
+        "请用表格软件打开并另存为 Excel 工作簿(.xlsx)",
+        "請用試算表軟體開啟並另存為 Excel 活頁簿(.xlsx)",
+    ],
+    [
+        "save it without a password and upload that",
+        "请去掉密码另存后上传",
+        "請移除密碼另存後上傳",
+    ],
+    [
+        "copy the columns that matter into a new file, or split it into several",
+        "请把需要的列复制到新文件,或拆成几个文件",
+        "請把需要的欄複製到新檔案,或拆成幾個檔案",
+    ],
+    [
+        "copy the columns that matter into a new file and upload that",
+        "请把需要的列复制到新文件后上传",
+        "請把需要的欄複製到新檔案後上傳",
+    ],
+    [
+        "save it again and upload the new file",
+        "请重新保存后上传新文件",
+        "請重新儲存後上傳新檔案",
+    ],
+    [
+        "save it as CSV UTF-8, or name the encoding in the field `encoding` (gb18030, big5, utf-16le …)",
+        "请另存为 CSV UTF-8,或在字段 `encoding` 中写明编码(gb18030、big5、utf-16le 等)",
+        "請另存為 CSV UTF-8,或在欄位 `encoding` 中寫明編碼(gb18030、big5、utf-16le 等)",
+    ],
+    [
+        "close the quotation mark in that line, or save it as .xlsx",
+        "请补上该行的引号,或另存为 .xlsx",
+        "請補上該行的引號,或另存為 .xlsx",
+    ],
+    [
+        "name one of its sheets, or leave `sheet` out",
+        "请写其中一个工作表的名称,或不填 `sheet`",
+        "請寫其中一個工作表的名稱,或不填 `sheet`",
+    ],
+    [
+        "name columns by their heading or their letter (A, B …)",
+        "请用表头或列标(A、B 等)指定列",
+        "請用標題或欄標(A、B 等)指定欄",
+    ],
+    [
+        "say which column holds what: mapping={\"B\":\"phone\"}, or start from the template file: GET /api/v1/leads/import-template.xlsx",
+        "请指定各列的含义:mapping={\"B\":\"phone\"},或使用模板文件:GET /api/v1/leads/import-template.xlsx",
+        "請指定各欄的含義:mapping={\"B\":\"phone\"},或使用範本檔案:GET /api/v1/leads/import-template.xlsx",
+    ],
+    [
+        "start from the template file: GET /api/v1/leads/import-template.xlsx",
+        "请使用模板文件:GET /api/v1/leads/import-template.xlsx",
+        "請使用範本檔案:GET /api/v1/leads/import-template.xlsx",
+    ],
+    [
+        "the formula was never calculated: open the file, save it and upload it again",
+        "公式没有计算过:请打开文件,保存后重新上传",
+        "公式沒有計算過:請開啟檔案,儲存後重新上傳",
+    ],
+    [
+        "more than {} characters",
+        "超过 {} 个字符",
+        "超過 {} 個字元",
+    ],
+    ["the row has no number", "这一行没有号码", "這一列沒有號碼"],
+    [
+        "{} was shortened by a spreadsheet program: format the column as text",
+        "{} 被表格软件缩写:请把该列设为文本格式",
+        "{} 被試算表軟體縮寫:請把該欄設為文字格式",
+    ],
+    ["{} is no number", "{} 不是号码", "{} 不是號碼"],
+    ["the number is empty", "号码为空", "號碼為空"],
+    ["{} is no digit", "{} 不是数字", "{} 不是數字"],
+    [
+        "a number has 7 to 15 digits with its country code, this one {}",
+        "带国家代码的号码为 7 至 15 位,此号码为 {} 位",
+        "帶國家代碼的號碼為 7 至 15 位,此號碼為 {} 位",
+    ],
+    [
+        "an {} emergency or short number, not a subscriber",
+        "{} 是紧急或短号码,不是用户号码",
+        "{} 是緊急或短號碼,不是用戶號碼",
+    ],
+    ["the number is there already", "号码已存在", "號碼已存在"],
 ];
 
 #[cfg(test)]

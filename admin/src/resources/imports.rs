@@ -8,6 +8,7 @@ use crate::imports::{self, Job};
 use crate::page::{List, Listed, Page};
 use crate::problem::{Answer, Checks, Code, Problem};
 use crate::sheet::{self, Asked, Format};
+use crate::tongue::{Tongue, put};
 use crate::upload::Spooled;
 use crate::wire::{Moment, moment};
 use axum::Json;
@@ -90,8 +91,16 @@ pub struct ImportView {
     finished_at: Option<Moment>,
 }
 
-pub fn view(import: Import) -> ImportView {
+pub fn view(import: Import, language: Tongue) -> ImportView {
     let figures = import.figures;
+    let error = import.error.map(|mut error| {
+        for name in ["detail", "fix"] {
+            if let Some(Value::String(text)) = error.get_mut(name) {
+                *text = put(std::mem::take(text), language);
+            }
+        }
+        error
+    });
     let progress = match (import.state, import.total) {
         (ImportState::Done, _) => 1.0,
         (_, Some(total)) if total > 0 => figures.rows as f64 / total as f64,
@@ -113,7 +122,7 @@ pub fn view(import: Import) -> ImportView {
         updated: figures.updated,
         rejected: figures.rejected,
         progress,
-        error: import.error,
+        error,
         rejects_url: format!("/api/v1/leads/imports/{}/rejects", import.id),
         created_at: import.created_at.into(),
         started_at: moment(import.started_at),
@@ -218,7 +227,8 @@ pub async fn create(
     };
     imports::submit(&state, job);
     let location = [(header::LOCATION, format!("/api/v1/leads/imports/{id}"))];
-    Ok((StatusCode::ACCEPTED, location, Json(view(import))).into_response())
+    let view = view(import, Tongue::English);
+    Ok((StatusCode::ACCEPTED, location, Json(view)).into_response())
 }
 
 pub struct Imports;
@@ -235,10 +245,11 @@ impl Listed for Imports {
 pub async fn list(
     State(state): State<AdminState>,
     caller: Caller,
+    language: Tongue,
     List(asked, ..): List<Imports>,
 ) -> Answer<Json<Page<ImportView>>> {
     let page = state.store.imports(&caller.scope, &asked).await?;
-    Ok(Json(Page::of(page, view)))
+    Ok(Json(Page::of(page, |import| view(import, language))))
 }
 
 /// How an import stands
@@ -247,10 +258,11 @@ pub async fn list(
 pub async fn get(
     State(state): State<AdminState>,
     caller: Caller,
+    language: Tongue,
     At(id): At<Uuid>,
 ) -> Answer<Json<ImportView>> {
     let import = state.store.import(&caller.scope, ImportId(id)).await?;
-    Ok(Json(view(import)))
+    Ok(Json(view(import, language)))
 }
 
 /// Cancel an import
@@ -274,7 +286,7 @@ pub async fn cancel(
         .note_deed(scope, "import.cancelled", Some(id.0), &Value::Null, now)
         .await?;
     let import = state.store.import(scope, id).await?;
-    Ok((StatusCode::ACCEPTED, Json(view(import))))
+    Ok((StatusCode::ACCEPTED, Json(view(import, Tongue::English))))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -313,6 +325,7 @@ pub async fn rejects(
     State(state): State<AdminState>,
     caller: Caller,
     At(id): At<Uuid>,
+    language: Tongue,
     List(asked, ..): List<Rejects>,
 ) -> Answer<Json<Page<RejectView>>> {
     let id = ImportId(id);
@@ -323,10 +336,12 @@ pub async fn rejects(
         .store
         .import_rejects(&caller.scope, id, &asked)
         .await?;
-    Ok(Json(Page::of(page, |reject| reject_view(reject, &columns))))
+    Ok(Json(Page::of(page, |reject| {
+        reject_view(reject, &columns, language)
+    })))
 }
 
-fn reject_view(reject: Reject, columns: &[sheet::ColumnUse]) -> RejectView {
+fn reject_view(reject: Reject, columns: &[sheet::ColumnUse], language: Tongue) -> RejectView {
     let cell = |column: &sheet::ColumnUse| RejectedCell {
         heading: if column.heading.is_empty() {
             column.letter.clone()
@@ -343,7 +358,7 @@ fn reject_view(reject: Reject, columns: &[sheet::ColumnUse]) -> RejectView {
         cells: columns.iter().map(cell).collect(),
         column: reject.fault.column,
         code: reject.fault.code,
-        detail: reject.fault.detail,
+        detail: put(reject.fault.detail, language),
     }
 }
 
