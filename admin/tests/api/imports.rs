@@ -1,6 +1,8 @@
 //! Leads from files: what comes of every row, whatever happens on the way.
 
 use crate::house::House;
+use axum::body::Body;
+use axum::http::Method;
 use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -302,6 +304,14 @@ async fn a_file_that_is_no_sheet_is_refused_with_what_would_help() {
         (Some("failed"), Some("no_phone_column"))
     );
     assert!(failed["error"]["fix"].is_string());
+    let id = failed["id"].as_str().unwrap();
+    let asked = house
+        .request(Method::GET, root, &format!("/leads/imports/{id}"))
+        .header("accept-language", "zh-CN")
+        .body(Body::empty());
+    let told = house.send(asked.unwrap()).await.expect(200);
+    let detail = told["error"]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("没有表头"), "{told}");
     let mapped = [("mapping", r#"{"who": "phone", "city": "ignore"}"#)];
     let mapped = import(&house, b"who,city\n13800138000,y\n", &mapped).await;
     assert_eq!(figures(&mapped), [1, 0, 0]);
