@@ -229,6 +229,8 @@ pub fn status(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
+    // Numbers, recordings and keys are nobody else's to read.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = Cli::parse_from(arguments);
     // Wrong settings are told by the command itself.
     let settings = config::load(&config::layers(cli.config.as_ref(), &cli.flags));
@@ -287,5 +289,23 @@ pub async fn run(cli: Cli) -> Result<i32> {
         Command::Journal(JournalCommand::Show { full }) => crate::journal::show(&config, full),
         Command::Bench(bench) => crate::bench::run(&config, bench).await,
         Command::Config(ConfigCommand::Show) => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn commands_and_settings_do_not_take_each_others_flags() {
+        Cli::command().debug_assert();
+        let line = ["huying", "simulate", "--log", "info", "--log-file", "x"];
+        let cli = Cli::parse_from(line);
+        assert_eq!(cli.flags.log.as_deref(), Some("info"));
+        let Some(Command::Simulate(args)) = cli.command else {
+            panic!("another command");
+        };
+        assert_eq!(args.log_file.as_deref(), Some(std::path::Path::new("x")));
     }
 }

@@ -27,6 +27,7 @@ pub struct Running {
     /// Held as long as the data folder is ours.
     _lock: std::fs::File,
     closing: CancellationToken,
+    admin: admin::AdminState,
     servers: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
 }
 
@@ -96,7 +97,7 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
             closing.clone(),
         )));
     }
-    let router = admin::router(state);
+    let router = admin::router(state.clone());
     servers.push(tokio::spawn(admin::serve(
         listener,
         router,
@@ -111,6 +112,7 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         metrics,
         closing,
         servers,
+        admin: state,
     })
 }
 
@@ -179,6 +181,10 @@ impl Running {
         for server in self.servers {
             server.await.ok();
         }
+        // An import stops after the rows it is at.
+        tokio::time::timeout(HANG_UP, self.admin.finished())
+            .await
+            .ok();
         self.engine.stop().await;
         self.store.close().await;
     }
@@ -271,7 +277,12 @@ fn absolute(path: &Path) -> String {
 pub async fn create_admin(config: &Config) -> Result<i32> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+    let address = config.database_address();
+    let fresh = matches!(store::Db::schema(&address).await, Ok((None, _)));
     let (store, platform) = database::open(config).await?;
+    if fresh {
+        println!("A new installation in {}.", absolute(&config.data));
+    }
     let now = engine::clock::wall();
     match admin::setup_link(&store, &platform, &config.public_url(), now).await? {
         Some(link) => println!(

@@ -27,7 +27,7 @@ pub struct Simulate {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=50))]
     pub loss: u64,
     /// How often the process is killed.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=200))]
     pub kills: u32,
     /// What goes wrong: gateway, media, recogniser, database, clock, campaign, operator; `all` or `none`.
     #[arg(
@@ -39,7 +39,7 @@ pub struct Simulate {
     pub faults: Vec<String>,
     /// Write the log of a single seed here instead of printing it.
     #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
+    pub log_file: Option<PathBuf>,
     /// No log, only what came of it.
     #[arg(long)]
     pub quiet: bool,
@@ -97,7 +97,7 @@ fn kinds(names: &[String]) -> Result<Vec<Kind>> {
 
 /// One seed, with its log.
 fn one(plan: &Plan, args: &Simulate) -> Result<Outcome> {
-    let sink: Box<dyn Write> = match &args.log {
+    let sink: Box<dyn Write> = match &args.log_file {
         Some(path) => Box::new(create(path)?),
         None if args.quiet => return Ok(play(plan, Log::Nowhere)),
         None => Box::new(std::io::stdout()),
@@ -114,12 +114,15 @@ fn one(plan: &Plan, args: &Simulate) -> Result<Outcome> {
     let (file, written) = &mut *sink.borrow_mut();
     std::mem::replace(written, Ok(()))
         .and_then(|()| file.flush())
-        .context("the log could not be written. FIX: room on the disk, or another --log FILE")?;
+        .context(
+            "the log could not be written. FIX: room on the disk, or another --log-file FILE",
+        )?;
     Ok(outcome)
 }
 
 fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("--log {}: it cannot be written", path.display()))
+    File::create(path)
+        .with_context(|| format!("--log-file {}: it cannot be written", path.display()))
 }
 
 /// Many seeds, one after the other on each core; all of them together, and the first that fails.

@@ -14,6 +14,7 @@ use store::imports::{DryRun, Import, ImportState};
 use store::{ImportId, Platform, Scope, Store, StoreError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Files worked on at once.
 const AT_ONCE: usize = 2;
@@ -35,7 +36,10 @@ pub struct Job {
 }
 
 #[derive(Default)]
-pub struct Imports(Mutex<Jobs>);
+pub struct Imports {
+    jobs: Mutex<Jobs>,
+    tasks: TaskTracker,
+}
 
 #[derive(Default)]
 struct Jobs {
@@ -46,7 +50,13 @@ struct Jobs {
 
 impl Imports {
     fn jobs<T>(&self, deed: impl FnOnce(&mut Jobs) -> T) -> T {
-        deed(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        deed(&mut self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Once the server is closing: waits for those that run to tell how far they came.
+    pub async fn finished(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Refuses when the enterprise has too many waiting already; asked before the upload is kept.
@@ -153,7 +163,7 @@ fn pump(state: &AdminState) {
             state: state.clone(),
             id: job.id,
         };
-        tokio::spawn(async move {
+        state.imports.tasks.spawn(async move {
             run(&turn.state, job, &stop).await;
             drop(turn);
         });
@@ -271,7 +281,10 @@ async fn run(state: &AdminState, job: Job, stop: &CancellationToken) {
     };
     let (reached, error) = match end {
         End::Done => (ImportState::Done, None),
-        End::Stopped if state.closing.is_cancelled() => (ImportState::Interrupted, None),
+        End::Stopped if state.closing.is_cancelled() => (
+            ImportState::Interrupted,
+            Some(store::imports::interrupted()),
+        ),
         End::Stopped => (ImportState::Cancelled, None),
         End::Failed(error) => (ImportState::Failed, Some(error)),
     };

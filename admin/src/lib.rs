@@ -132,6 +132,11 @@ pub struct AdminState {
 }
 
 impl AdminState {
+    /// Once the server is closing: waits for what goes on without a request.
+    pub async fn finished(&self) {
+        self.imports.finished().await;
+    }
+
     /// Inside a runtime: events are kept from here on.
     pub fn new(
         store: Store,

@@ -112,6 +112,12 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+    /// The reference in a key's text; none in a call's.
+    pub fn referred(text: &str) -> Option<&str> {
+        let (kind, rest) = text.split_once('/')?;
+        let (_, reference) = rest.split_once('/')?;
+        (kind != "call").then_some(reference)
+    }
 }
 
 impl fmt::Display for Key {

@@ -35,7 +35,7 @@ pub async fn take(
     recordings: bool,
 ) -> Result<Taken> {
     let mut packing = Packing::begin(to)?;
-    let database = Temporary::beside(to);
+    let database = Temporary::beside(&packing);
     match gather(config, settings, &mut packing, &database.0, recordings).await {
         Ok(looked) => {
             let manifest = packing.finish(|files| Manifest {
@@ -81,13 +81,11 @@ async fn gather(
         }
         Err(_) => {
             let (schema, _) = Db::schema(&address).await?;
-            let schema = schema.context("the database is empty: there is nothing to back up")?;
-            postgres::dump(&address, database)?;
+            schema.context("the database is empty: there is nothing to back up")?;
+            let held = Db::hold(&address).await?;
+            postgres::dump(&address, &held.id, database)?;
             packing.add(POSTGRES, database)?;
-            Looked {
-                schema,
-                ..Looked::default()
-            }
+            held.looked
         }
     };
     packing.add_all("prompts", &config.prompts())?;
@@ -103,10 +101,13 @@ async fn gather(
 struct Temporary(PathBuf);
 
 impl Temporary {
-    fn beside(path: &Path) -> Temporary {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.db", std::process::id()));
-        Temporary(name.into())
+    /// Where one that was killed left its own; nobody else writes beside this packing.
+    fn beside(packing: &Packing) -> Temporary {
+        let mut name = packing.partial().as_os_str().to_owned();
+        name.push(".db");
+        let temporary = Temporary(name.into());
+        std::fs::remove_file(&temporary.0).ok();
+        temporary
     }
 }
 
@@ -138,6 +139,9 @@ pub async fn command(
 pub async fn check_command(from: &Path) -> Result<i32> {
     let manifest = check(from).await?;
     println!("{} is sound: {}", from.display(), summary(&manifest));
+    if manifest.entry(POSTGRES).is_some() {
+        println!("Its database was listed, not read: that takes a restore into an empty one.");
+    }
     Ok(0)
 }
 

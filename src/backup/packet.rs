@@ -20,6 +20,8 @@ pub fn is_zip(path: &Path) -> bool {
 pub struct Packing {
     to: PathBuf,
     partial: PathBuf,
+    /// Of the partial one: nobody else writes it.
+    _lock: File,
     sink: Sink,
     files: Vec<Entry>,
 }
@@ -39,23 +41,44 @@ impl Packing {
         let mut partial = to.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let sink = if is_zip(to) {
-            Sink::Zip(Box::new(ZipWriter::new(BufWriter::new(create(&partial)?))))
-        } else {
-            if partial.exists() {
-                fs::remove_dir_all(&partial)?;
+        let lock = match is_zip(to) {
+            true => open(&partial)?,
+            false => {
+                fs::create_dir_all(&partial)
+                    .with_context(|| format!("cannot create {}", partial.display()))?;
+                File::open(&partial)?
             }
-            fs::create_dir_all(&partial)
-                .with_context(|| format!("cannot create {}", partial.display()))?;
+        };
+        lock.try_lock().ok().with_context(|| {
+            let to = to.display();
+            format!("another backup is being written to {to}. FIX: wait for it, or name another")
+        })?;
+        // What one that was killed has left.
+        let sink = if is_zip(to) {
+            lock.set_len(0)?;
+            Sink::Zip(Box::new(ZipWriter::new(BufWriter::new(lock.try_clone()?))))
+        } else {
+            for entry in fs::read_dir(&partial)? {
+                let path = entry?.path();
+                match path.is_dir() {
+                    true => fs::remove_dir_all(path)?,
+                    false => fs::remove_file(path)?,
+                }
+            }
             Sink::Folder
         };
         let files = Vec::new();
         Ok(Packing {
             to: to.to_owned(),
             partial,
+            _lock: lock,
             sink,
             files,
         })
+    }
+
+    pub fn partial(&self) -> &Path {
+        &self.partial
     }
 
     /// Copies a file in. One that is gone meanwhile is left out.
@@ -221,11 +244,18 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(u64, String)> {
 
 /// Readable by us alone: it holds what the database holds.
 fn create(path: &Path) -> Result<File> {
+    let file = open(path)?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+/// For its owner alone; what is in it stays.
+fn open(path: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create(true).truncate(false).mode(0o600);
     options
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))
@@ -264,5 +294,42 @@ pub fn sync_folder(folder: Option<&Path>) {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         folder.sync_all().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_is_written_by_one_at_a_time_and_starts_afresh() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["backup.zip", "backup"] {
+            let to = folder.path().join(name);
+            let left = folder.path().join("left");
+            fs::write(&left, "of a backup that was killed").unwrap();
+            let mut first = Packing::begin(&to).unwrap();
+            first.add("left", &left).unwrap();
+            let second = Packing::begin(&to).err().unwrap().to_string();
+            assert!(second.contains("FIX"), "{second}");
+            drop(first);
+            let third = Packing::begin(&to).unwrap();
+            third
+                .finish(|files| {
+                    assert!(files.is_empty());
+                    Manifest {
+                        format: 1,
+                        version: String::new(),
+                        taken_at: String::new(),
+                        schema: 1,
+                        realm: String::new(),
+                        recordings: false,
+                        rows: Default::default(),
+                        files,
+                    }
+                })
+                .unwrap();
+            assert!(to.exists());
+        }
     }
 }

@@ -4,13 +4,15 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
 
-/// The database at `address` as `pg_dump` writes it, while others use it.
-pub fn dump(address: &str, to: &Path) -> Result<()> {
+/// The state of the database at `address` that is held under this name, as `pg_dump` writes it, while others use it.
+pub fn dump(address: &str, held: &str, to: &Path) -> Result<()> {
     let to = to.display().to_string();
     let options = [
         "--format=custom",
         "--no-owner",
         "--no-privileges",
+        "--snapshot",
+        held,
         "--file",
         &to,
     ];

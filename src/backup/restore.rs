@@ -80,6 +80,11 @@ pub async fn restore(config: &Config, from: &Path) -> Result<Manifest> {
         Some(_) => {
             let dump = partial.join(POSTGRES);
             postgres::fill(&address, &dump)?;
+            let looked = Db::look(&address).await?;
+            ensure!(
+                looked.rows == manifest.rows && looked.problems.is_empty(),
+                "the database is filled, and is not the one that was backed up. FIX: empty it, and restore another backup"
+            );
             fs::remove_file(dump)?;
             store::backup::forget_bindings(&address).await?;
         }

@@ -17,7 +17,14 @@ pub async fn check(config: &Config) -> Vec<Finding> {
 async fn database(config: &Config) -> Finding {
     const SUBJECT: &str = "database";
     let address = config.database_address();
-    match Db::schema(&address).await {
+    let found = match (Db::schema(&address).await, Db::sqlite_path(&address)) {
+        (Ok(found @ (Some(_), _)), Ok(path)) => {
+            let whole = store::backup::is_whole(Path::new(path)).await;
+            whole.map(|()| found)
+        }
+        (found, _) => found,
+    };
+    match found {
         Ok((found, known)) => schema(&shown(&address), found, known),
         Err(error) => {
             let text = format!("{}: {error}", shown(&address));
@@ -131,6 +138,26 @@ fn tls(config: &Config) -> Finding {
 mod tests {
     use super::*;
     use crate::doctor::finding::State;
+
+    #[tokio::test]
+    async fn a_torn_database_is_found_before_it_is_served_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            data: folder.path().into(),
+            ..Config::default()
+        };
+        let address = config.database_address();
+        Db::open(&address).await.unwrap().close().await;
+        assert_eq!(database(&config).await.state, State::Ok);
+        let path = Db::sqlite_path(&address).unwrap();
+        let mut bytes = std::fs::read(path).unwrap();
+        // The first page has the schema's root; what comes after it is rubbish now.
+        bytes[8192..65_536].fill(0xa5);
+        std::fs::write(path, bytes).unwrap();
+        let found = database(&config).await;
+        assert_eq!(found.state, State::Failed);
+        assert!(found.fix.contains("restore"), "{found}");
+    }
 
     #[test]
     fn a_missing_a_half_and_a_wrong_model_each_say_what_to_pull() {

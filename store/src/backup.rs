@@ -1,6 +1,6 @@
 //! Copies of the whole database, taken while it is used, and whether such a copy is sound.
 
-pub use crate::db::snapshot::{Looked, copy, look};
+pub use crate::db::snapshot::{Looked, copy, is_whole, look};
 
 use crate::db::{Db, sql};
 use crate::error::StoreError;

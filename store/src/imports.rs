@@ -103,7 +103,7 @@ pub struct SheetRow {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SheetLead {
-    /// Where the sheet has a column of it.
+    /// Where the row, or the sender for all rows, names one; else new leads get the import's.
     pub batch: Option<String>,
     pub lead: NewLead,
 }
@@ -168,6 +168,15 @@ pub static REJECTS: Listing = Listing {
 
 /// A lead's columns that are looked at to know which are in use.
 const LOOKED_AT: u64 = 500;
+
+/// Why an import that was under way has ended, and what would help.
+pub fn interrupted() -> serde_json::Value {
+    serde_json::json!({
+        "code": "interrupted",
+        "detail": "the server stopped while it was under way",
+        "fix": "upload the same file again: rows that are in stay in",
+    })
+}
 
 impl Store {
     pub async fn add_import(
@@ -354,10 +363,11 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut tx = self.db.begin().await?;
         let interrupted = sql(
-            "UPDATE imports SET state = 'interrupted', finished_at = $1 \
+            "UPDATE imports SET state = 'interrupted', finished_at = $1, error = $2 \
              WHERE state IN ('queued', 'reading', 'writing')",
         )
         .bind(now)
+        .bind(interrupted().to_string())
         .run(&mut tx)
         .await?;
         tx.commit().await?;
@@ -456,7 +466,7 @@ impl Part<'_> {
                 Ok(lead) => {
                     places.push(place);
                     leads.push(Listed {
-                        batch: lead.batch.as_deref().unwrap_or(&self.import.batch),
+                        batch: lead.batch.as_deref(),
                         lead: &lead.lead,
                     });
                 }
@@ -467,6 +477,7 @@ impl Part<'_> {
         let list = List {
             scope: self.scope,
             campaign: self.import.campaign,
+            batch: &self.import.batch,
             duplicates: self.import.duplicates,
             now: self.now,
         };

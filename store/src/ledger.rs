@@ -8,7 +8,7 @@ use crate::ids::{PostingId, fresh};
 use crate::list::{self, Asked, Field, Listing, Search};
 use crate::scope::{Platform, Scope};
 use crate::store::{Page, Store};
-use billing::{Account, Applied, Entry, Kind, Posting, Totals};
+use billing::{Account, Applied, Entry, Key, Kind, Posting, Totals};
 use model::*;
 use serde_json::json;
 
@@ -27,6 +27,8 @@ pub struct PostingRow {
     pub kind: Kind,
     pub call: Option<CallId>,
     pub at: Wall,
+    /// The receipt of a recharge, the request of a refund.
+    pub reference: Option<String>,
     pub note: String,
     /// `user`, `api_key`, `engine`.
     pub actor: String,
@@ -339,12 +341,14 @@ pub(crate) fn balance_of(rows: &[Row]) -> Result<Balance, StoreError> {
 }
 
 fn read(row: &Row) -> Result<PostingRow, StoreError> {
+    let key: String = row.get("key")?;
     Ok(PostingRow {
         id: row.get("id")?,
         kind: Kind::from_code(&row.get::<String>("kind")?)
             .ok_or(StoreError::Damaged("a posting's kind"))?,
         call: row.get("call_id")?,
         at: row.get("at")?,
+        reference: Key::referred(&key).map(str::to_owned),
         note: row.get("note")?,
         actor: row.get("actor")?,
         entries: Vec::new(),

@@ -194,6 +194,7 @@ pub const LISTS: &[List] = &[
                 ],
             ),
             plain("/call_id", ["Call id", "通话编号", "通話編號"]),
+            plain("/reference", ["Reference", "凭证", "憑證"]),
             NOTE,
             plain("/actor", ["By", "操作者", "操作者"]),
             ID,

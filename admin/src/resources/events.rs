@@ -66,7 +66,7 @@ impl Wanted {
 /// A stream of `text/event-stream`; each event's data is the object shown here. Types: `call.created`, `call.ringing`,
 /// `call.answered`, `call.refused`, `call.ended`, `call.graded`, `call.robot.turn`, `call.transcript.final`,
 /// `recording.ready`, `recording.failed`, `campaign.started`, `campaign.paused`, `campaign.progress`, `campaign.finished`,
-/// `lead.skipped` (with its rule), `extension.registered`, `extension.expired`, `extension.rejected` (with its reason),
+/// `import.progress`, `import.finished`, `lead.skipped` (with its rule), `extension.registered`, `extension.expired`, `extension.rejected` (with its reason),
 /// `trunk.up`, `trunk.down`; further ones may come. A reader that comes back with `Last-Event-ID` is told what it
 /// missed. When that cannot be told any more (`too_old`, or an id of an `other_run` of the server), the first event is
 /// `stream.reset` with the `reason`: read the state again, then go on from there. A reader that falls far behind, or whose

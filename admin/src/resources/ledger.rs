@@ -43,6 +43,8 @@ pub struct PostingView {
     kind: &'static str,
     call_id: Option<Uuid>,
     at: Moment,
+    /// The receipt of a recharge, the request of a refund.
+    reference: Option<String>,
     note: String,
     actor: String,
     /// What the enterprise may spend more (or less) by it.
@@ -74,6 +76,7 @@ fn view(row: PostingRow) -> PostingView {
                 amount_minor: entry.amount.minor(),
             })
             .collect(),
+        reference: row.reference,
         note: row.note,
         actor: row.actor,
     }

@@ -33,6 +33,8 @@ mod sqlite;
 mod value;
 
 pub use address::shown;
+pub use postgres::held::Held;
+pub use snapshot::Looked;
 pub use value::{Cell, Json, Row, Value};
 
 use crate::error::{StoreError, Trouble};
@@ -71,6 +73,22 @@ impl Db {
         match Address::parse(address)? {
             Address::Sqlite(path) => sqlite::schema(path).await,
             Address::Postgres(options) => postgres::schema(&options).await,
+        }
+    }
+
+    /// One state of a PostgreSQL database, for `pg_dump` to write out and to be compared with.
+    pub async fn hold(address: &str) -> Result<Held, StoreError> {
+        match Address::parse(address)? {
+            Address::Sqlite(_) => Err(StoreError::Address),
+            Address::Postgres(options) => postgres::held::hold(&options).await,
+        }
+    }
+
+    /// What a database holds that nobody changes meanwhile, and what is wrong with it.
+    pub async fn look(address: &str) -> Result<Looked, StoreError> {
+        match Address::parse(address)? {
+            Address::Sqlite(path) => snapshot::look(std::path::Path::new(path)).await,
+            Address::Postgres(options) => postgres::held::look(&options).await,
         }
     }
 

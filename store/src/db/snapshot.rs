@@ -22,6 +22,40 @@ pub struct Looked {
     pub problems: Vec<String>,
 }
 
+/// Postings that do not sum to zero.
+pub(super) const UNBALANCED: &str = "SELECT count(*) FROM (SELECT 1 FROM ledger_entries GROUP BY tenant_id, posting_id \
+     HAVING sum(amount) <> 0) AS unbalanced";
+/// Balances that are not the sums of their entries.
+pub(super) const WRONG: &str = "SELECT count(*) FROM ledger_balances AS b JOIN \
+     (SELECT tenant_id, account, sum(amount) AS amount FROM ledger_entries GROUP BY tenant_id, account) AS e \
+     ON e.tenant_id = b.tenant_id AND e.account = b.account WHERE b.amount <> e.amount";
+
+impl Looked {
+    pub(super) fn books(&mut self, unbalanced: i64, wrong: i64) {
+        if unbalanced > 0 {
+            let text = format!("{unbalanced} postings of the ledger do not sum to zero");
+            self.problems.push(text);
+        }
+        if wrong > 0 {
+            let text = format!("{wrong} balances are not the sums of their entries");
+            self.problems.push(text);
+        }
+    }
+}
+
+/// Whether a database's pages hang together; nothing is said of what they hold.
+pub async fn is_whole(path: &Path) -> Result<(), StoreError> {
+    let pool = existing(&path.to_string_lossy(), true).await?;
+    let said: Result<String, _> = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(&pool)
+        .await;
+    pool.close().await;
+    match said.map_err(told)?.as_str() {
+        "ok" => Ok(()),
+        _ => Err(StoreError::Damaged("the database file")),
+    }
+}
+
 /// A consistent copy of the database at `from`, durable when this returns. Nothing is migrated.
 pub async fn copy(from: &str, to: &Path) -> Result<(), StoreError> {
     let pool = existing(from, false).await?;
@@ -104,28 +138,10 @@ async fn read(pool: &SqlitePool) -> Result<Looked, StoreError> {
             .map_err(told)?;
         looked.rows.insert(table, rows.max(0) as u64);
     }
-    let unbalanced: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM (SELECT 1 FROM ledger_entries GROUP BY tenant_id, posting_id HAVING sum(amount) <> 0)",
-    )
-    .fetch_one(pool)
-    .await.map_err(told)?;
-    if unbalanced > 0 {
-        looked.problems.push(format!(
-            "{unbalanced} postings of the ledger do not sum to zero"
-        ));
-    }
-    let wrong: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM ledger_balances AS b JOIN \
-         (SELECT tenant_id, account, sum(amount) AS amount FROM ledger_entries GROUP BY tenant_id, account) AS e \
-         ON e.tenant_id = b.tenant_id AND e.account = b.account WHERE b.amount <> e.amount",
-    )
-    .fetch_one(pool)
-    .await.map_err(told)?;
-    if wrong > 0 {
-        looked.problems.push(format!(
-            "{wrong} balances are not the sums of their entries"
-        ));
-    }
+    let unbalanced = sqlx::query_scalar(UNBALANCED);
+    let unbalanced = unbalanced.fetch_one(pool).await.map_err(told)?;
+    let wrong = sqlx::query_scalar(WRONG);
+    looked.books(unbalanced, wrong.fetch_one(pool).await.map_err(told)?);
     Ok(looked)
 }
 

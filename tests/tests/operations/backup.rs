@@ -196,7 +196,12 @@ async fn postgres_is_backed_up_by_its_own_tools_and_restored_into_an_empty_datab
         database: address(database),
         ..loopback(data)
     };
-    backup::take(&of("one", &house.data()), None, &file, false).await?;
+    let taken = backup::take(&of("one", &house.data()), None, &file, false).await?;
+    ensure!(
+        taken.manifest.rows["extensions"] == 1 && taken.problems.is_empty(),
+        "{:?}",
+        taken.manifest.rows
+    );
     let data = outside.path().join("data");
     let full = backup::restore(&of("one", &data), &file)
         .await

@@ -10,3 +10,9 @@ mod watched;
 fn the_program() {
     tests::program::be();
 }
+
+/// This binary again, started by the API to read a sheet; an ordinary run has nothing to read.
+#[test]
+fn read_sheet() {
+    admin::read_sheet();
+}

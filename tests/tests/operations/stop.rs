@@ -1,4 +1,5 @@
-//! Stopping with a call up: it goes on, until a second signal or the deadline.
+//! Stopping with a call up: it goes on, until a second signal or the deadline. Stopping with an import under way: it tells how
+//! far it came.
 
 use anyhow::{Context, Result, ensure};
 use huying::gateway::{Callee, Gateway, Seen};
@@ -127,5 +128,38 @@ async fn a_drain_that_takes_too_long_hangs_up_by_itself() -> Result<()> {
     );
     let record = record(&house).await?;
     ensure!(record["answered_at"].is_string(), "{record}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_under_way_tells_how_far_it_came() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let config = loopback(data.path());
+    let house = House::open_as(&config, tempfile::tempdir()?, deaf()).await?;
+    let mut events = house.events();
+    let numbers: String = (0..100_000).map(|n| format!("139{n:08}\n")).collect();
+    let sheet = format!("phone\n{numbers}").into_bytes();
+    let import = house
+        .api
+        .upload("/leads/imports", "leads.csv", sheet, &[])
+        .await?;
+    events.next("import.progress", SOON, |_| true).await?;
+    house.close().await;
+    let stopped = engine::clock::wall().rfc3339();
+
+    let running = huying::serve::start(&config, deaf()).await?;
+    let api = Api::sign_in(&format!("http://{}", running.http), "acme", PASSWORD).await?;
+    let id = import["id"].as_str().context("an id")?;
+    let import = api.get(&format!("/leads/imports/{id}")).await?;
+    let finished = import["finished_at"].as_str().context("its end")?;
+    ensure!(
+        import["state"] == "interrupted" && finished <= stopped.as_str(),
+        "{import}"
+    );
+    ensure!(import["error"]["fix"].is_string(), "{import}");
+    let rows = import["rows"].as_u64().context("rows")?;
+    ensure!(0 < rows && rows < 100_000, "{import}");
+    ensure!(api.all("/leads").await?.len() as u64 == rows, "{import}");
+    running.stop(std::future::ready(())).await;
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! PostgreSQL: one connection that writes (as SQLite has), a pool that only reads, a lock that keeps other processes out.
 //!
-//! Map: `session` (the writing connection and its transactions) · `alone` (one process to a database) · `told` (what errors
-//! mean).
+//! Map: `session` (the writing connection and its transactions) · `alone` (one process to a database) · `held` (one state of
+//! it for a backup) · `told` (what errors mean).
 //!
 //! Commits are durable as the server is set up to make them (`synchronous_commit`); isolation is READ COMMITTED, which one
 //! writer makes serial. Session locks and prepared statements want a connection of one's own: connect to the server itself or
 //! to a pooler in session mode.
 
 mod alone;
+pub mod held;
 mod session;
 mod told;
 
