@@ -479,11 +479,39 @@ const SENTENCES: &[[&str; 3]] = &[
         "帶國家代碼的號碼為 7 至 15 位,此號碼為 {} 位",
     ],
     [
-        "an {} emergency or short number, not a subscriber",
+        "{} is an emergency or short number, not a subscriber",
         "{} 是紧急或短号码,不是用户号码",
         "{} 是緊急或短號碼,不是用戶號碼",
     ],
     ["the number is there already", "号码已存在", "號碼已存在"],
+    [
+        "no column is headed 电话, 手机 or phone; there are: {}",
+        "没有表头为“电话”“手机”或 phone 的列;现有:{}",
+        "沒有標題為「電話」「手機」或 phone 的欄;現有:{}",
+    ],
+    [
+        "the field in line {} is longer than 64 kB",
+        "第 {} 行的字段超过 64 kB",
+        "第 {} 行的欄位超過 64 kB",
+    ],
+    [
+        "shorten it: a cell holds at most 1000 characters",
+        "请缩短:每个单元格最多 1000 个字符",
+        "請縮短:每個儲存格最多 1000 個字元",
+    ],
+    ["the file is larger than {}", "文件超过 {}", "檔案超過 {}"],
+    ["a form field is too large", "表单字段过大", "表單欄位過大"],
+    ["is not UTF-8", "不是 UTF-8 编码", "不是 UTF-8 編碼"],
+    [
+        "the server stopped while it was under way",
+        "导入进行中服务曾停止",
+        "匯入進行中服務曾停止",
+    ],
+    [
+        "the form did not arrive whole",
+        "表单没有完整送达",
+        "表單沒有完整送達",
+    ],
 ];
 
 #[cfg(test)]

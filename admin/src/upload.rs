@@ -1,7 +1,7 @@
 //! A multipart form with one file in it: in memory (`Upload`), or in a folder of its own (`Spooled`).
 
 use crate::AdminState;
-use crate::problem::{Code, Problem};
+use crate::problem::{Checks, Code, Problem};
 use crate::sheet::{self, UPLOAD};
 use axum::body::Bytes;
 use axum::extract::multipart::{Field, MultipartError};
@@ -18,8 +18,22 @@ pub struct Upload {
     fields: HashMap<String, String>,
 }
 
-const FIELDS: usize = 20;
+/// Beside the file: `resources::prompts::PromptForm`.
+const PROMPT: &[&str] = &["name", "key"];
+/// Beside the file: `resources::imports::ImportForm`.
+const IMPORT: &[&str] = &[
+    "batch",
+    "campaign_id",
+    "duplicates",
+    "dry_run",
+    "mapping",
+    "sheet",
+    "header_row",
+    "encoding",
+];
 const FIELD_BYTES: usize = 4096;
+/// Wrong fields that one refusal names.
+const TOLD: usize = 20;
 
 impl Upload {
     /// A field that may be absent or empty.
@@ -31,23 +45,25 @@ impl Upload {
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Upload {
+impl FromRequest<AdminState> for Upload {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &AdminState) -> Result<Self, Problem> {
         let mut form = Multipart::from_request(request, state)
             .await
             .map_err(|_| no_form())?;
-        let (mut file, mut file_name, mut fields) = (None, None, HashMap::new());
+        let limit = state.config.upload_limit;
+        let broken = |error| broken(&error, limit);
+        let (mut file, mut file_name) = (None, None);
+        let mut fields = Fields::new(PROMPT, limit);
         while let Some(part) = form.next_field().await.map_err(broken)? {
-            let name = part.name().unwrap_or_default().to_owned();
-            if name == "file" {
-                file_name = part.file_name().map(str::to_owned);
-                file = Some(part.bytes().await.map_err(broken)?);
+            let Some(part) = fields.keep(part).await? else {
                 continue;
-            }
-            keep_field(&mut fields, name, part).await?;
+            };
+            file_name = part.file_name().map(str::to_owned);
+            file = Some(part.bytes().await.map_err(broken)?);
         }
+        let fields = fields.done()?;
         let file = file.ok_or_else(no_file)?;
         Ok(Upload {
             file,
@@ -109,13 +125,14 @@ impl FromRequest<AdminState> for Spooled {
             .await
             .map_err(Problem::internal)?;
         let folder = TempDir::new_in(imports).map_err(Problem::internal)?;
-        let (mut file_name, mut found, mut fields) = (None, false, HashMap::new());
-        while let Some(mut part) = form.next_field().await.map_err(broken)? {
-            let name = part.name().unwrap_or_default().to_owned();
-            if name != "file" {
-                keep_field(&mut fields, name, part).await?;
+        let limit = state.config.import_limit;
+        let broken = |error| broken(&error, limit);
+        let (mut file_name, mut found) = (None, false);
+        let mut fields = Fields::new(IMPORT, limit);
+        while let Some(part) = form.next_field().await.map_err(broken)? {
+            let Some(mut part) = fields.keep(part).await? else {
                 continue;
-            }
+            };
             file_name = part.file_name().map(str::to_owned);
             found = true;
             let path = folder.path().join(UPLOAD);
@@ -127,6 +144,7 @@ impl FromRequest<AdminState> for Spooled {
             }
             file.flush().await.map_err(Problem::internal)?;
         }
+        let fields = fields.done()?;
         if !found {
             return Err(no_file());
         }
@@ -138,19 +156,84 @@ impl FromRequest<AdminState> for Spooled {
     }
 }
 
-async fn keep_field(
-    fields: &mut HashMap<String, String>,
-    name: String,
-    part: Field<'_>,
-) -> Result<(), Problem> {
-    let bytes = part.bytes().await.map_err(broken)?;
-    if fields.len() >= FIELDS || bytes.len() > FIELD_BYTES {
-        return Err(Problem::new(Code::TooLarge).detail("a form field is too large"));
+/// The fields of a form, each known and there once. The form is read to its end before it is refused: a sender that still
+/// sends may not hear an earlier answer.
+struct Fields {
+    known: &'static [&'static str],
+    /// Of the file, bytes.
+    limit: usize,
+    file: bool,
+    texts: HashMap<String, String>,
+    wrong: Vec<(String, &'static str, String)>,
+}
+
+impl Fields {
+    fn new(known: &'static [&'static str], limit: usize) -> Fields {
+        Fields {
+            known,
+            limit,
+            file: false,
+            texts: HashMap::new(),
+            wrong: Vec::new(),
+        }
     }
-    let text = String::from_utf8(bytes.to_vec())
-        .map_err(|_| Problem::invalid(&format!("/{name}"), "invalid", "is not UTF-8"))?;
-    fields.insert(name, text);
-    Ok(())
+
+    /// Keeps a text; gives the file back.
+    async fn keep<'f>(&mut self, mut part: Field<'f>) -> Result<Option<Field<'f>>, Problem> {
+        let name = part.name().unwrap_or_default().to_owned();
+        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        let is_file = name == "file";
+        if !is_file && !self.known.contains(&name.as_str()) {
+            let known = format!("one of file, {}", self.known.join(", "));
+            self.wrong(pointer, "unknown_field", known);
+            return Ok(None);
+        }
+        if (is_file && self.file) || self.texts.contains_key(&name) {
+            self.wrong(pointer, "repeated_field", "is given twice".to_owned());
+            return Ok(None);
+        }
+        if is_file {
+            self.file = true;
+            return Ok(Some(part));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = part
+            .chunk()
+            .await
+            .map_err(|error| broken(&error, self.limit))?
+        {
+            bytes.extend(chunk);
+            if bytes.len() > FIELD_BYTES {
+                return Err(Problem::new(Code::TooLarge)
+                    .detail("a form field is too large")
+                    .field(&pointer, "too_long", format!("at most {FIELD_BYTES} bytes")));
+            }
+        }
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(_) => {
+                self.wrong(pointer, "invalid", "is not UTF-8".to_owned());
+                String::new()
+            }
+        };
+        self.texts.insert(name, text);
+        Ok(None)
+    }
+
+    fn wrong(&mut self, pointer: String, code: &'static str, detail: String) {
+        if self.wrong.len() < TOLD {
+            self.wrong.push((pointer, code, detail));
+        }
+    }
+
+    fn done(self) -> Result<HashMap<String, String>, Problem> {
+        let mut checks = Checks::new();
+        for (pointer, code, detail) in self.wrong {
+            checks.fail(&pointer, code, detail);
+        }
+        checks.done()?;
+        Ok(self.texts)
+    }
 }
 
 fn no_form() -> Problem {
@@ -162,9 +245,23 @@ fn no_file() -> Problem {
     Problem::invalid("/file", "required", "the form has no field `file`")
 }
 
-fn broken(error: MultipartError) -> Problem {
+fn broken(error: &MultipartError, limit: usize) -> Problem {
     match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let limit = size(limit);
+            Problem::new(Code::TooLarge)
+                .detail(format!("the file is larger than {limit}"))
+                .field("/file", "too_large", format!("at most {limit}"))
+        }
         _ => Problem::new(Code::MalformedRequest).detail("the form did not arrive whole"),
+    }
+}
+
+fn size(bytes: usize) -> String {
+    const MB: usize = 1024 * 1024;
+    if bytes >= MB {
+        format!("{} MB", bytes / MB)
+    } else {
+        format!("{bytes} bytes")
     }
 }

@@ -1,6 +1,6 @@
 //! Many leads at once, in the bulk lane.
 
-use crate::db::{Json, Tx, assembled, sql};
+use crate::db::{Json, Row, Tx, assembled, sql};
 use crate::error::StoreError;
 use crate::ids::fresh;
 use crate::lanes::Slice;
@@ -9,13 +9,17 @@ use crate::scope::Scope;
 use crate::store::Store;
 use model::*;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 /// What an import does with a number that is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplicates {
-    /// Name, batch and custom columns are taken from the sheet; where the lead stands is kept.
+    /// What the sheet says of name, batch and custom columns is taken over; what it does not say, and where the lead
+    /// stands, is kept.
     #[default]
     Update,
     /// Left alone and counted as rejected.
@@ -49,10 +53,15 @@ impl Store {
         now: Wall,
     ) -> Result<Imported, StoreError> {
         let mut imported = Imported::default();
-        let listed: Vec<_> = leads.iter().map(|lead| Listed { batch, lead }).collect();
+        let named = |lead| Listed {
+            batch: Some(batch),
+            lead,
+        };
+        let listed: Vec<_> = leads.iter().map(named).collect();
         let list = List {
             scope,
             campaign,
+            batch,
             duplicates,
             now,
         };
@@ -81,20 +90,69 @@ impl Store {
 pub(crate) struct List<'a> {
     pub scope: &'a Scope,
     pub campaign: Option<CampaignId>,
+    /// Of new leads that name none.
+    pub batch: &'a str,
     pub duplicates: Duplicates,
     pub now: Wall,
 }
 
-/// One row of an INSERT.
 #[derive(Clone, Copy)]
 pub(crate) struct Listed<'a> {
-    pub batch: &'a str,
+    pub batch: Option<&'a str>,
     pub lead: &'a NewLead,
 }
 
 impl Listed<'_> {
     pub fn number(&self) -> &str {
         self.lead.number.as_str()
+    }
+}
+
+/// One row of an INSERT: what all rows of its number say, the later over the earlier.
+struct Words<'a> {
+    /// The first of its rows, in the chunk.
+    place: usize,
+    number: &'a E164,
+    batch: Option<Cow<'a, str>>,
+    name: Cow<'a, str>,
+    custom: Cow<'a, Map<String, Value>>,
+}
+
+impl<'a> Words<'a> {
+    fn of(place: usize, row: &Listed<'a>) -> Words<'a> {
+        Words {
+            place,
+            number: &row.lead.number,
+            batch: row.batch.map(Cow::Borrowed),
+            name: Cow::Borrowed(&row.lead.name),
+            custom: Cow::Borrowed(&row.lead.custom),
+        }
+    }
+
+    fn change(&mut self, later: &Listed<'a>) {
+        self.batch = later.batch.map(Cow::Borrowed).or(self.batch.take());
+        if !later.lead.name.is_empty() {
+            self.name = Cow::Borrowed(&later.lead.name);
+        }
+        if !later.lead.custom.is_empty() {
+            self.custom.to_mut().extend(later.lead.custom.clone());
+        }
+    }
+
+    /// What the lead says that is there, and no row says.
+    fn keep(&mut self, there: &Row) -> Result<(), StoreError> {
+        if self.batch.is_none() {
+            self.batch = Some(Cow::Owned(there.get("batch")?));
+        }
+        if self.name.is_empty() {
+            self.name = Cow::Owned(there.get("name")?);
+        }
+        let mut custom: Map<String, Value> = there.json("custom")?;
+        if !custom.is_empty() {
+            custom.extend(std::mem::take(self.custom.to_mut()));
+            self.custom = Cow::Owned(custom);
+        }
+        Ok(())
     }
 }
 
@@ -107,7 +165,7 @@ pub(crate) async fn import_chunk(
     imported: &mut Imported,
 ) -> Result<(), StoreError> {
     let duplicates = list.duplicates;
-    let mut elsewhere = std::collections::HashSet::new();
+    let mut elsewhere = HashSet::new();
     if duplicates == Duplicates::RejectInTenant {
         let there = sql("SELECT number FROM leads WHERE tenant_id = $1")
             .bind(list.scope.tenant())
@@ -116,47 +174,61 @@ pub(crate) async fn import_chunk(
             elsewhere.insert(row.get::<String>("number")?);
         }
     }
-    // The last of equal numbers wins within a chunk, as it does across chunks.
-    let mut last: HashMap<&str, usize> = HashMap::new();
+    let mut rows: Vec<Words<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for (n, lead) in chunk.iter().enumerate() {
-        last.insert(lead.number(), n);
+        if elsewhere.contains(lead.number()) {
+            imported.duplicates.push(offset + n);
+            continue;
+        }
+        match places.entry(lead.number()) {
+            Entry::Vacant(entry) => {
+                entry.insert(rows.len());
+                rows.push(Words::of(n, lead));
+            }
+            Entry::Occupied(entry) if duplicates == Duplicates::Update => {
+                rows[*entry.get()].change(lead);
+                imported.updated += 1;
+            }
+            Entry::Occupied(_) => imported.duplicates.push(offset + n),
+        }
     }
-    let mut first_seen = std::collections::HashSet::new();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if duplicates == Duplicates::Update {
+        let there = sql("SELECT number, batch, name, custom FROM leads WHERE tenant_id = $1")
+            .bind(list.scope.tenant());
+        let there = match list.campaign {
+            Some(campaign) => there.and("AND campaign_id = ?", campaign),
+            None => there.then("AND campaign_id IS NULL"),
+        };
+        let there = there.among("AND number", rows.iter().map(|row| row.number));
+        for old in there.all(&mut *tx).await? {
+            if let Some(place) = places.get(old.get::<String>("number")?.as_str()) {
+                rows[*place].keep(&old)?;
+            }
+        }
+    }
     let mut insert = assembled(
         "INSERT INTO leads (tenant_id, id, campaign_id, batch, name, number, custom, state, created_at, updated_at) VALUES"
             .into(),
     );
     let mut minted: HashMap<LeadId, usize> = HashMap::new();
-    for (n, lead) in chunk.iter().enumerate() {
-        let repeated = !first_seen.insert(lead.number());
-        if elsewhere.contains(lead.number()) || (repeated && duplicates != Duplicates::Update) {
-            imported.duplicates.push(offset + n);
-            continue;
-        }
-        if repeated {
-            imported.updated += 1;
-            continue;
-        }
-        let winner = match duplicates {
-            Duplicates::Update => &chunk[last[lead.number()]],
-            _ => lead,
-        };
+    for row in &rows {
         let id: LeadId = fresh();
         let open = if minted.is_empty() { "(?," } else { ", (?," };
         insert = insert
             .and(open, list.scope.tenant())
             .and("?,", id)
             .and("?,", list.campaign)
-            .and("?,", winner.batch)
-            .and("?,", &winner.lead.name)
-            .and("?,", &winner.lead.number)
-            .and("?, 'listed',", Json(&winner.lead.custom))
+            .and("?,", row.batch.as_deref().unwrap_or(list.batch))
+            .and("?,", row.name.as_ref())
+            .and("?,", row.number)
+            .and("?, 'listed',", Json(row.custom.as_ref()))
             .and("?,", list.now)
             .and("?)", list.now);
-        minted.insert(id, offset + n);
-    }
-    if minted.is_empty() {
-        return Ok(());
+        minted.insert(id, offset + row.place);
     }
     insert = insert.then(match list.campaign {
         Some(_) => "ON CONFLICT (tenant_id, campaign_id, number) WHERE campaign_id IS NOT NULL",

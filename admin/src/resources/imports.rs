@@ -32,7 +32,8 @@ pub struct ImportForm {
     /// .xlsx, .xls, or text with columns (.csv): told by its content.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
-    /// 批次, for rows whose own 批次 column is empty; made from the time when absent.
+    /// 批次, for rows whose own 批次 column is empty. When absent, new leads get one made from the time and leads that are
+    /// there keep theirs.
     batch: Option<String>,
     /// Into this campaign's list.
     campaign_id: Option<String>,
@@ -69,7 +70,7 @@ pub struct ImportView {
     dry_run: bool,
     /// The sheet that was read, of a workbook.
     sheet: Option<String>,
-    /// What each column was taken for: `letter`, `heading`, and what it `holds`.
+    /// What each column was taken for: `letter`, `heading`, and what it `holds`. One without a heading is kept as its letter.
     #[schema(value_type = Vec<Object>)]
     columns: Value,
     /// Rows below the heading, without empty ones, once the file is read.
@@ -133,8 +134,10 @@ pub fn view(import: Import, language: Tongue) -> ImportView {
 /// Import leads from a file
 ///
 /// Answers at once with the job; `GET` its Location, or listen for `import.progress` and `import.finished`. Known headings
-/// (电话, 手机, 姓名, 批次, phone, name …) are found by themselves; every other column is kept with the lead. The same file
-/// again changes what is there and makes nothing new.
+/// (电话, 手机, 姓名, 批次, phone, name …) are found by themselves; every other column is kept with the lead, one without a
+/// heading as its letter. The same file again changes what is there and makes nothing new. A number that is there
+/// (`duplicates`: `update`) takes what the file says: columns the file does not have, and cells that are empty, change
+/// nothing. A file of `GET /leads.csv` or `.xlsx` comes back the same way: its columns of state and times are ignored.
 #[utoipa::path(post, path = "/leads/imports", tag = "leads", security(("bearer" = ["leads:write"])),
     request_body(content = ImportForm, content_type = "multipart/form-data"),
     responses((status = 202, body = ImportView, headers(("Location" = String, description = "The job")))))]
@@ -144,10 +147,10 @@ pub async fn create(
     form: Spooled,
 ) -> Answer<Response> {
     let now = state.now();
-    let batch = form.field("batch").map_or_else(
-        || now.utc().format("%Y%m%d-%H%M%S").to_string(),
-        str::to_owned,
-    );
+    let named = form.field("batch").map(str::to_owned);
+    let batch = named
+        .clone()
+        .unwrap_or_else(|| now.utc().format("%Y%m%d-%H%M%S").to_string());
     let mut checks = Checks::new();
     checks.optional_text(&batch, "/batch", 64);
     let duplicates = match form.field("duplicates") {
@@ -206,6 +209,7 @@ pub async fn create(
         sheet: form.field("sheet").map(str::to_owned),
         header_row: header_row.and_then(Result::ok),
         encoding: form.field("encoding").map(str::to_owned),
+        batch: named,
         most_rows: state.config.import_rows,
         keep_cells: duplicates != Duplicates::Update,
     };

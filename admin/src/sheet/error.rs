@@ -30,12 +30,15 @@ pub enum SheetError {
     Encoding(String),
     #[error("a quoted field that begins near line {0} does not end")]
     OpenQuote(u64),
+    #[error("the field in line {0} is longer than 64 kB")]
+    FieldTooLong(u64),
     #[error("the workbook has no sheet `{0}`")]
     NoSuchSheet(String),
     #[error("there are no rows in it")]
     NoRows,
-    #[error("no column is headed 电话, 手机 or phone")]
-    NoPhoneColumn,
+    /// With the headings there are, as far as they were read.
+    #[error("no column is headed 电话, 手机 or phone{}", listed(.0))]
+    NoPhoneColumn(Vec<String>),
     #[error("more than one column is headed for the {what}: {columns}")]
     TwoColumns { what: String, columns: String },
     #[error("the mapping names `{0}`, and no column is called that")]
@@ -44,6 +47,13 @@ pub enum SheetError {
     TooManyColumns(usize),
     #[error("the sheet has more than {0} rows")]
     TooManyRows(u64),
+}
+
+fn listed(headings: &[String]) -> String {
+    if headings.is_empty() {
+        return String::new();
+    }
+    format!("; there are: {}", headings.join(", "))
 }
 
 impl SheetError {
@@ -63,9 +73,10 @@ impl SheetError {
             SheetError::TooSlow => "too_slow",
             SheetError::Encoding(_) => "encoding",
             SheetError::OpenQuote(_) => "open_quote",
+            SheetError::FieldTooLong(_) => "field_too_long",
             SheetError::NoSuchSheet(_) => "no_such_sheet",
             SheetError::NoRows => "no_rows",
-            SheetError::NoPhoneColumn => "no_phone_column",
+            SheetError::NoPhoneColumn(_) => "no_phone_column",
             SheetError::TwoColumns { .. } => "two_columns",
             SheetError::NoSuchColumn(_) => "no_such_column",
             SheetError::TooManyColumns(_) => "too_many_columns",
@@ -100,9 +111,10 @@ impl SheetError {
             SheetError::OpenQuote(_) => {
                 "close the quotation mark in that line, or save it as .xlsx"
             }
+            SheetError::FieldTooLong(_) => "shorten it: a cell holds at most 1000 characters",
             SheetError::NoSuchSheet(_) => "name one of its sheets, or leave `sheet` out",
             SheetError::NoSuchColumn(_) => "name columns by their heading or their letter (A, B …)",
-            SheetError::NoPhoneColumn | SheetError::TwoColumns { .. } => {
+            SheetError::NoPhoneColumn(_) | SheetError::TwoColumns { .. } => {
                 "say which column holds what: mapping={\"B\":\"phone\"}, or start from the template file: \
                  GET /api/v1/leads/import-template.xlsx"
             }

@@ -2,7 +2,7 @@
 
 use super::{Asked, SheetError, letter};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Column {
@@ -10,6 +10,8 @@ pub enum Column {
     Name,
     Batch,
     Custom(String),
+    /// Kept as the custom column of its letter.
+    Unheaded,
     Ignored,
 }
 
@@ -39,6 +41,39 @@ pub const REJECT_HEADINGS: [[&str; 3]; 4] = [
     ["Rejection code", "拒绝代码", "拒絕代碼"],
     ["Rejected because", "拒绝原因", "拒絕原因"],
 ];
+
+/// Headings of our own file of leads (`exports`) that are no words of a lead: such a file is changed and uploaded again.
+const EXPORT_HEADINGS: [[&str; 3]; 11] = [
+    ["Other columns", "其他列", "其他欄"],
+    ["State", "状态", "狀態"],
+    ["Rule", "限制规则", "限制規則"],
+    ["Grade", "等级", "等級"],
+    ["Attempts", "拨打次数", "撥打次數"],
+    ["Due", "下次拨打", "下次撥打"],
+    ["Campaign id", "任务编号", "任務編號"],
+    ["Last call id", "最近通话编号", "最近通話編號"],
+    ["Created", "创建时间", "建立時間"],
+    ["Changed", "更新时间", "更新時間"],
+    ["Id", "编号", "編號"],
+];
+/// Anybody has a column called State or Id; only our file has these three.
+const EXPORT_MARKS: [&str; 3] = ["State", "Last call id", "Id"];
+
+/// The places of `EXPORT_HEADINGS`, in a file that is ours.
+fn exported(titles: &[String]) -> Vec<usize> {
+    (0..3)
+        .find_map(|tongue| {
+            // An enterprise's own column of that name stands before ours.
+            let place = |ours: &[&str; 3]| titles.iter().rposition(|title| title == ours[tongue]);
+            let marks = |ours: &&[&str; 3]| EXPORT_MARKS.contains(&ours[0]);
+            let all = EXPORT_HEADINGS
+                .iter()
+                .filter(marks)
+                .all(|ours| place(ours).is_some());
+            all.then(|| EXPORT_HEADINGS.iter().filter_map(place).collect())
+        })
+        .unwrap_or_default()
+}
 
 /// Reads the sender's `mapping`: a JSON object of texts.
 pub fn mapping(text: &str) -> Result<BTreeMap<String, String>, String> {
@@ -76,8 +111,10 @@ fn plain(heading: &str) -> String {
 }
 
 fn known(heading: &str) -> Column {
+    if heading.is_empty() {
+        return Column::Unheaded;
+    }
     match plain(heading).as_str() {
-        "" => Column::Ignored,
         "电话" | "電話" | "手机" | "手機" | "手机号" | "手機號" | "手机号码" | "手機號碼"
         | "电话号码" | "電話號碼" | "联系电话" | "聯絡電話" | "聯繫電話" | "联系方式"
         | "客户电话" | "客戶電話" | "客户手机" | "移动电话" | "號碼" | "号码" | "被叫号码"
@@ -121,6 +158,8 @@ pub struct Headings {
     pub phone: PhoneBy,
     /// A column the mapping names and this row does not have.
     unused: Option<String>,
+    /// Letters of the mapping beyond the cells of this row.
+    beyond: Vec<(usize, String)>,
 }
 
 /// What tells where the phone is.
@@ -143,7 +182,8 @@ impl Headings {
         }
         let mut columns = Vec::new();
         let mut used = std::collections::HashSet::new();
-        for title in &titles {
+        let exported = exported(&titles);
+        for (n, title) in titles.iter().enumerate() {
             let key = asked
                 .mapping
                 .keys()
@@ -153,11 +193,13 @@ impl Headings {
                     used.insert(key.clone());
                     meant(&asked.mapping[key])
                 }
+                None if exported.contains(&n) => Column::Ignored,
                 None => known(title),
             };
             columns.push((column, key.is_some()));
         }
-        let mut lettered = None;
+        let width = titles.len();
+        let (mut lettered, mut beyond) = (None, Vec::new());
         for (key, holds) in &asked.mapping {
             if used.contains(key) {
                 continue;
@@ -167,8 +209,11 @@ impl Headings {
                 return Err(SheetError::NoSuchColumn(key.clone()));
             }
             if columns.len() <= n {
-                columns.resize(n + 1, (Column::Ignored, false));
+                columns.resize(n + 1, (Column::Unheaded, false));
                 titles.resize(n + 1, String::new());
+            }
+            if (1..=n).contains(&width) {
+                beyond.push((n, key.clone()));
             }
             used.insert(key.clone());
             columns[n] = (meant(holds), true);
@@ -189,6 +234,7 @@ impl Headings {
             titles,
             phone,
             unused: unused.cloned(),
+            beyond,
         })
     }
 
@@ -200,18 +246,46 @@ impl Headings {
         }
     }
 
-    pub fn uses(&self) -> Vec<ColumnUse> {
-        let columns = self.columns.iter().zip(&self.titles).enumerate();
-        columns
-            .filter(|(_, (column, title))| **column != Column::Ignored || !title.is_empty())
-            .map(|(n, (column, title))| ColumnUse {
+    /// `NoSuchColumn` when the mapping names a letter that neither the heading nor any row reaches.
+    pub fn reached(&self, widest: Option<usize>) -> Result<(), SheetError> {
+        let missed = self.beyond.iter().find(|(n, _)| Some(*n) > widest);
+        missed.map_or(Ok(()), |(_, key)| {
+            Err(SheetError::NoSuchColumn(key.clone()))
+        })
+    }
+
+    pub fn column(&self, n: usize) -> &Column {
+        self.columns.get(n).unwrap_or(&Column::Unheaded)
+    }
+
+    /// The custom column one without a heading is kept as: its letter, told apart from a heading that says the same.
+    pub fn lettered(&self, n: usize) -> String {
+        let letter = letter(n);
+        if self.columns.contains(&Column::Custom(letter.clone())) {
+            return format!("{letter} {letter}");
+        }
+        letter
+    }
+
+    /// How the columns were understood; of those without a heading, the ones with something in them.
+    pub fn uses(&self, filled: &BTreeSet<usize>) -> Vec<ColumnUse> {
+        let width = filled.last().map_or(0, |n| n + 1).max(self.columns.len());
+        let title = |n: usize| self.titles.get(n).cloned().unwrap_or_default();
+        (0..width)
+            .filter(|n| match self.column(*n) {
+                Column::Unheaded => filled.contains(n),
+                Column::Ignored => !title(*n).is_empty(),
+                _ => true,
+            })
+            .map(|n| ColumnUse {
                 letter: letter(n),
-                heading: title.clone(),
-                holds: match column {
+                heading: title(n),
+                holds: match self.column(n) {
                     Column::Phone => "phone".into(),
                     Column::Name => "name".into(),
                     Column::Batch => "batch".into(),
                     Column::Ignored => "ignore".into(),
+                    Column::Unheaded => self.lettered(n),
                     Column::Custom(title) => title.clone(),
                 },
             })
@@ -232,24 +306,26 @@ fn same(key: &str, title: &str) -> bool {
     !key.is_empty() && key == plain(title)
 }
 
-/// The mapping's word goes over what a heading seems to say; two that only seem to say the same are refused.
+/// The mapping's word goes over what a heading seems to say; two that say the same are refused.
 fn settle(columns: &mut [(Column, bool)], titles: &[String]) -> Result<(), SheetError> {
     for (kind, what) in [
         (Column::Phone, "phone"),
         (Column::Name, "name"),
         (Column::Batch, "batch"),
     ] {
-        let mapped = columns.iter().any(|(column, by)| *by && *column == kind);
-        let at: Vec<usize> = (0..columns.len())
-            .filter(|n| columns[*n].0 == kind)
-            .collect();
-        if mapped {
-            for n in at {
+        let of_kind = |columns: &[(Column, bool)]| -> Vec<usize> {
+            let all = 0..columns.len();
+            all.filter(|n| columns[*n].0 == kind).collect()
+        };
+        if columns.iter().any(|(column, by)| *by && *column == kind) {
+            for n in of_kind(columns) {
                 if !columns[n].1 {
                     columns[n].0 = Column::Custom(titles[n].clone());
                 }
             }
-        } else if at.len() > 1 {
+        }
+        let at = of_kind(columns);
+        if at.len() > 1 {
             let columns = at
                 .iter()
                 .map(|n| format!("{} ({})", titles[*n], letter(*n)))
@@ -310,7 +386,7 @@ mod tests {
         if found.phone == PhoneBy::Nothing {
             return Ok(None);
         }
-        let uses = found.settled()?.uses();
+        let uses = found.settled()?.uses(&BTreeSet::new());
         Ok(Some(uses.into_iter().map(|column| column.holds).collect()))
     }
 
@@ -349,6 +425,33 @@ mod tests {
         assert_eq!(
             holds(&["phone"], &[("城市", "city")]),
             Err(SheetError::NoSuchColumn("城市".into()))
+        );
+    }
+
+    #[test]
+    fn a_mapping_that_names_two_columns_or_none_is_refused() {
+        let both = holds(&["手机", "手机", "x"], &[("手机", "phone")]);
+        assert!(matches!(both, Err(SheetError::TwoColumns { .. })));
+        let found = |mapping| Headings::of(&cells(&["phone", "x"]), &asked(mapping)).unwrap();
+        let beyond = found(&[("D", "name")]);
+        let missed = Err(SheetError::NoSuchColumn("D".into()));
+        assert_eq!(beyond.reached(None), missed);
+        assert_eq!(beyond.reached(Some(2)), missed);
+        assert_eq!(beyond.reached(Some(3)), Ok(()));
+        assert_eq!(found(&[("B", "name")]).reached(None), Ok(()));
+    }
+
+    #[test]
+    fn our_own_file_is_known_by_three_of_its_headings() {
+        let ours = ["状态", "phone", "状态", "最近通话编号", "等级", "编号"];
+        assert_eq!(
+            holds(&ours, &[]).unwrap().unwrap(),
+            ["状态", "phone", "ignore", "ignore", "ignore", "ignore"]
+        );
+        let theirs = ["phone", "状态", "等级", "编号"];
+        assert_eq!(
+            holds(&theirs, &[]).unwrap().unwrap(),
+            ["phone", "状态", "等级", "编号"]
         );
     }
 

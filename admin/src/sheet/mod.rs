@@ -50,6 +50,8 @@ pub struct Asked {
     pub header_row: Option<u32>,
     /// Of text files, where it cannot be told: `big5`, `gb18030` …
     pub encoding: Option<String>,
+    /// Of rows that name none; where it is absent, leads that are there keep theirs.
+    pub batch: Option<String>,
     pub most_rows: u64,
     /// Keep every row's cells, not only those of rows that cannot become leads.
     pub keep_cells: bool,

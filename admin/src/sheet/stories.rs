@@ -209,13 +209,106 @@ fn what_is_wrong_with_a_text_file_is_said() {
     );
     assert_eq!(
         read_tame(b"who,city\n", &asked()).unwrap_err(),
-        SheetError::NoPhoneColumn
+        SheetError::NoPhoneColumn(vec!["who".into(), "city".into()])
+    );
+    for (text, line) in [
+        (
+            "phone,name\n13900000301,ok\n13900000302,\"open\n13900000303,c\n",
+            3,
+        ),
+        (
+            "phone\n\"13900000301\",\"a\nb\"\n13900000302,\"c\nd\",\"",
+            5,
+        ),
+        ("phone,name\n\"", 2),
+    ] {
+        let told = read_tame(text.as_bytes(), &asked()).unwrap_err();
+        assert_eq!(told, SheetError::OpenQuote(line), "{text}");
+    }
+    let closed_by_another = format!("phone\n\n\"{}\",1\n", "13800138000\n".repeat(8000));
+    assert_eq!(
+        read_tame(closed_by_another.as_bytes(), &asked()).unwrap_err(),
+        SheetError::OpenQuote(3)
+    );
+    let long = format!("phone,a,b\n1,\"x\ny\",{}\n", "1".repeat(200_000));
+    assert_eq!(
+        read_tame(long.as_bytes(), &asked()).unwrap_err(),
+        SheetError::FieldTooLong(3)
     );
     let wide = format!("phone{}\n", ",x".repeat(101));
     assert_eq!(
         read_tame(wide.as_bytes(), &asked()).unwrap_err(),
         SheetError::TooManyColumns(100)
     );
+}
+
+#[test]
+fn lines_may_end_in_any_way() {
+    let text = "phone,name\n13800138000,a\n\n13800138001,\"b\nc\"\n13800138002,d";
+    let expected = [
+        "2 +8613800138000 a",
+        "4 +8613800138001 b c",
+        "5 +8613800138002 d",
+    ];
+    // Old programs for the Macintosh write a line feed inside a cell.
+    let returns = text.replace('\n', "\r").replace("b\rc", "b\nc");
+    for text in [text.to_owned(), text.replace('\n', "\r\n"), returns] {
+        let read = read_tame(text.as_bytes(), &asked()).unwrap();
+        let told: Vec<_> = told(&read)
+            .iter()
+            .map(|row| row.replace("  ", " "))
+            .collect();
+        assert_eq!(told, expected, "{text:?}");
+    }
+}
+
+#[test]
+fn cells_without_a_heading_are_kept_as_their_letter() {
+    let read = read_tame(
+        b"phone,,C,,\n13800138000,a,b,,\n13800138001,,,,,f\n",
+        &asked(),
+    )
+    .unwrap();
+    let custom = |row: usize| serde_json::json!(read.1[row].lead.as_ref().unwrap().lead.custom);
+    assert_eq!(custom(0), serde_json::json!({"B": "a", "C": "b"}));
+    assert_eq!(custom(1), serde_json::json!({"F": "f"}));
+    let columns = read.0.columns.iter();
+    let columns: Vec<_> = columns
+        .map(|c| format!("{} {}", c.letter, c.holds))
+        .collect();
+    assert_eq!(columns, ["A phone", "B B", "C C", "F F"]);
+    let read = read_tame(b"phone,B\n13800138000,a,b\n", &mapped(&[("C", "name")])).unwrap();
+    assert_eq!(told(&read), ["2 +8613800138000 b"]);
+    let clash = read_tame(b"phone,C\n13800138000,a,b\n", &asked()).unwrap();
+    let custom = &clash.1[0].lead.as_ref().unwrap().lead.custom;
+    assert_eq!((&custom["C"], &custom["C C"]), (&"a".into(), &"b".into()));
+}
+
+#[test]
+fn a_letter_no_cell_has_is_no_column() {
+    let told = read_tame(b"phone,a,b,c\n13800138000,x\n", &mapped(&[("Z", "name")]));
+    assert_eq!(told.unwrap_err(), SheetError::NoSuchColumn("Z".into()));
+}
+
+#[test]
+fn names_and_batches_that_are_too_long_are_not_cut() {
+    let (name, batch) = ("名".repeat(100), "b".repeat(64));
+    let text = format!(
+        "name,phone,batch\n{name},13800138000,{batch}\n{name}x,13800138001,\nx,13800138002,{batch}b\n"
+    );
+    let (_, rows) = read_tame(text.as_bytes(), &asked()).unwrap();
+    let lead = rows[0].lead.as_ref().unwrap();
+    assert_eq!((&lead.lead.name, &lead.batch), (&name, &Some(batch)));
+    for (row, column, detail) in [
+        (1, "name", "more than 100 characters"),
+        (2, "batch", "more than 64 characters"),
+    ] {
+        let fault = rows[row].lead.as_ref().unwrap_err();
+        assert_eq!(
+            (&*fault.column, &*fault.code, &*fault.detail),
+            (column, "too_long", detail)
+        );
+    }
 }
 
 #[test]
@@ -243,7 +336,7 @@ fn an_empty_workbook_and_one_without_a_phone_are_told_apart() {
     let unnamed = sheet(|s| texts(s, &[&["who"], &["x"]]));
     assert_eq!(
         read_tame(&unnamed, &asked()).unwrap_err(),
-        SheetError::NoPhoneColumn
+        SheetError::NoPhoneColumn(vec!["who".into()])
     );
 }
 

@@ -7,6 +7,7 @@ use super::{Asked, Found, SheetError};
 use crate::wire::number_code;
 use model::E164;
 use serde_json::Map;
+use std::collections::BTreeSet;
 use std::io::Write;
 use store::imports::{Fault, SheetLead, SheetRow};
 use store::leads::NewLead;
@@ -17,6 +18,9 @@ const HEAD_ROWS: usize = 30;
 const CELL_CHARS: usize = 1_000;
 /// Of each cell of a rejected row, as it is shown.
 const SHOWN_CHARS: usize = 200;
+/// Of each heading, and how many of them, where none is the phone's.
+const LISTED_CHARS: usize = 30;
+const LISTED: usize = 30;
 const NAME_CHARS: usize = 100;
 const BATCH_CHARS: usize = 64;
 /// Sheets of one workbook that are looked at.
@@ -60,7 +64,11 @@ pub fn first_with_leads(
                 });
             }
             Err(SheetError::NoRows) => {}
-            Err(SheetError::NoPhoneColumn) => why = SheetError::NoPhoneColumn,
+            Err(error @ SheetError::NoPhoneColumn(_)) => {
+                if why == SheetError::NoRows {
+                    why = error;
+                }
+            }
             Err(error) => return Err(error),
         }
     }
@@ -80,6 +88,8 @@ pub struct Table<'a, W> {
     row: Option<u32>,
     cells: Cells,
     rows: u64,
+    /// Columns with anything below the heading.
+    filled: BTreeSet<usize>,
 }
 
 impl<'a, W: Write> Table<'a, W> {
@@ -91,6 +101,7 @@ impl<'a, W: Write> Table<'a, W> {
             row: None,
             cells: Vec::new(),
             rows: 0,
+            filled: BTreeSet::new(),
         }
     }
 
@@ -158,13 +169,16 @@ impl<'a, W: Write> Table<'a, W> {
                         let titles = above.map(|(_, cells)| words(cells)).unwrap_or_default();
                         (held.len() - 1, Headings::of(&titles, self.asked)?)
                     }
-                    _ if held.len() >= HEAD_ROWS => return Err(SheetError::NoPhoneColumn),
+                    _ if held.len() >= HEAD_ROWS => return Err(no_phone(held)),
                     _ => return Ok(()),
                 }
             }
         };
         if headings.phone == PhoneBy::Nothing {
-            return Err(SheetError::NoPhoneColumn);
+            return Err(match self.asked.header_row {
+                Some(0) => SheetError::NoPhoneColumn(Vec::new()),
+                _ => no_phone(held),
+            });
         }
         let rest = held.split_off(skip);
         self.part = Part::Body(headings.settled()?);
@@ -182,7 +196,8 @@ impl<'a, W: Write> Table<'a, W> {
             return Err(SheetError::TooManyRows(self.asked.most_rows));
         }
         self.rows += 1;
-        let lead = lead(headings, &cells, &self.asked.country);
+        self.filled.extend(cells.iter().map(|(column, _)| *column));
+        let lead = lead(headings, &cells, self.asked);
         let cells = if lead.is_err() || self.asked.keep_cells {
             shown(&cells)
         } else {
@@ -194,15 +209,27 @@ impl<'a, W: Write> Table<'a, W> {
     pub fn finish(mut self) -> Result<Found, SheetError> {
         self.end_row()?;
         match &self.part {
-            Part::Body(headings) => Ok(Found {
-                rows: self.rows,
-                sheet: None,
-                columns: headings.uses(),
-            }),
+            Part::Body(headings) => {
+                headings.reached(self.filled.last().copied())?;
+                Ok(Found {
+                    rows: self.rows,
+                    sheet: None,
+                    columns: headings.uses(&self.filled),
+                })
+            }
             Part::Head(held) if held.is_empty() => Err(SheetError::NoRows),
-            Part::Head(_) => Err(SheetError::NoPhoneColumn),
+            Part::Head(held) => Err(no_phone(held)),
         }
     }
+}
+
+/// Lists what is most likely the heading: the first of the rows with the most cells.
+fn no_phone(held: &[(u32, Cells)]) -> SheetError {
+    let widest = held.iter().rev().max_by_key(|(_, cells)| cells.len());
+    let cut =
+        |(_, content): &(usize, Content)| content.words().chars().take(LISTED_CHARS).collect();
+    let headings = widest.map(|(_, cells)| cells.iter().take(LISTED).map(cut).collect());
+    SheetError::NoPhoneColumn(headings.unwrap_or_default())
 }
 
 fn words(cells: &Cells) -> Vec<(usize, String)> {
@@ -226,7 +253,7 @@ fn is_number(cells: &Cells, column: usize, asked: &Asked) -> bool {
     cell.is_some_and(|(_, content)| E164::parse(&content.words(), &asked.country).is_ok())
 }
 
-fn lead(headings: &Headings, cells: &Cells, country: &str) -> Result<SheetLead, Fault> {
+fn lead(headings: &Headings, cells: &Cells, asked: &Asked) -> Result<SheetLead, Fault> {
     let fault = |column: usize, code: &str, detail: String| Fault {
         column: headings.title(column),
         code: code.to_owned(),
@@ -234,9 +261,12 @@ fn lead(headings: &Headings, cells: &Cells, country: &str) -> Result<SheetLead, 
     };
     let (mut number, mut name, mut batch, mut custom) = (None, String::new(), None, Map::new());
     for (n, content) in cells {
-        let column = match headings.columns.get(*n) {
-            None | Some(Column::Ignored) => continue,
-            Some(column) => column,
+        let column = headings.column(*n);
+        let most = match column {
+            Column::Ignored => continue,
+            Column::Name => NAME_CHARS,
+            Column::Batch => BATCH_CHARS,
+            _ => CELL_CHARS,
         };
         match content {
             Content::Uncalculated => {
@@ -245,20 +275,24 @@ fn lead(headings: &Headings, cells: &Cells, country: &str) -> Result<SheetLead, 
                 return Err(fault(*n, "formula_without_value", detail.to_owned()));
             }
             Content::Failed(text) => return Err(fault(*n, "formula_error", text.clone())),
-            Content::Text(text) if text.chars().count() > CELL_CHARS => {
-                let detail = format!("more than {CELL_CHARS} characters");
+            Content::Text(text) if text.chars().count() > most => {
+                let detail = format!("more than {most} characters");
                 return Err(fault(*n, "too_long", detail));
             }
             _ => {}
         }
         match column {
             Column::Phone => {
-                number = Some(phone(content, country).map_err(|(code, why)| fault(*n, code, why))?);
+                let found = phone(content, &asked.country);
+                number = Some(found.map_err(|(code, why)| fault(*n, code, why))?);
             }
-            Column::Name => name = line(&content.words(), NAME_CHARS),
-            Column::Batch => batch = Some(line(&content.words(), BATCH_CHARS)),
+            Column::Name => name = line(&content.words()),
+            Column::Batch => batch = Some(line(&content.words())),
             Column::Custom(title) => {
                 custom.insert(title.clone(), content.json());
+            }
+            Column::Unheaded => {
+                custom.insert(headings.lettered(*n), content.json());
             }
             Column::Ignored => {}
         }
@@ -269,7 +303,9 @@ fn lead(headings: &Headings, cells: &Cells, country: &str) -> Result<SheetLead, 
         return Err(fault(phone.unwrap_or_default(), "required", why));
     };
     Ok(SheetLead {
-        batch: batch.filter(|batch| !batch.is_empty()),
+        batch: batch
+            .filter(|batch| !batch.is_empty())
+            .or_else(|| asked.batch.clone()),
         lead: NewLead {
             number,
             name,
@@ -300,8 +336,8 @@ fn shortened(text: &str) -> bool {
     digits.parse::<f64>().is_ok() && power.trim_start_matches('+').parse::<u8>().is_ok()
 }
 
-/// One line of text of bounded length.
-fn line(text: &str, most: usize) -> String {
+/// One line of text.
+fn line(text: &str) -> String {
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    clean.take(most).collect::<String>().trim().to_owned()
+    clean.collect::<String>().trim().to_owned()
 }

@@ -174,6 +174,22 @@ async fn giants() {
     );
     let long = [b"phone\n\"".to_vec(), vec![b'1'; 40 * MB]].concat();
     assert_eq!(answer(&house, &long).await.0, "failed: open_quote");
+    let open = b"phone,name\n13900000301,ok\n13900000302,\"open\n13900000303,c\n";
+    let (told, import) = answer(&house, open).await;
+    assert_eq!(
+        (&*told, &import["inserted"]),
+        ("failed: open_quote", &0.into())
+    );
+    let long = format!("phone,name\n13900000301,{}\n", "x".repeat(200_000));
+    let (told, import) = answer(&house, long.as_bytes()).await;
+    assert_eq!(told, "failed: field_too_long");
+    assert!(
+        import["error"]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("line 2"),
+        "{import}"
+    );
 }
 
 #[tokio::test]

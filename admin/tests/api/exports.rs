@@ -73,6 +73,52 @@ async fn cells_are_inert_times_local_and_headings_in_the_readers_tongue() {
 }
 
 #[tokio::test]
+async fn a_file_of_leads_comes_back_in_every_tongue() {
+    let house = House::new().await;
+    let lead =
+        json!({"number": "13800138000", "name": "王一", "custom": {"城市": "上海", "状态": "new"}});
+    let id = house.made(&house.root, "/leads", lead).await;
+    let lead = async || {
+        let lead = house
+            .get(&house.root, &format!("/leads/{id}"))
+            .await
+            .expect(200);
+        ["name", "batch", "custom", "state"].map(|name| lead[name].clone())
+    };
+    let before = lead().await;
+    for (tongue, ending) in ["en", "zh-CN", "zh-TW"]
+        .into_iter()
+        .flat_map(|tongue| [(tongue, "csv"), (tongue, "xlsx")])
+    {
+        let request = house
+            .request(Method::GET, &house.root, &format!("/leads.{ending}"))
+            .header(header::ACCEPT_LANGUAGE, tongue)
+            .body(Body::empty())
+            .unwrap();
+        let file = house.send(request).await.bytes;
+        let import = house
+            .upload(&house.root, "/leads/imports", "leads", &file, &[])
+            .await
+            .expect(202);
+        let id = import["id"].as_str().unwrap();
+        let import = crate::imports::finished(&house, &house.root, id).await;
+        assert_eq!(
+            (&import["state"], &import["updated"]),
+            (&json!("done"), &json!(1)),
+            "{import}"
+        );
+        let columns = import["columns"].as_array().unwrap().iter();
+        let mut kept: Vec<_> = columns
+            .map(|column| column["holds"].as_str().unwrap())
+            .filter(|holds| *holds != "ignore")
+            .collect();
+        kept.sort_unstable();
+        assert_eq!(kept, ["batch", "name", "phone", "城市", "状态"]);
+        assert_eq!(lead().await, before, "{tongue} {ending}");
+    }
+}
+
+#[tokio::test]
 async fn every_list_is_a_file() {
     let house = House::new().await;
     let made = house.campaign(house.tenant, &house.root).await;

@@ -264,6 +264,9 @@ async fn what_the_last_process_left_is_told_as_interrupted() {
         .await
         .expect(200);
     assert_eq!(import["state"], "interrupted");
+    assert_eq!(import["error"]["code"], "interrupted");
+    let fix = import["error"]["fix"].as_str().unwrap();
+    assert!(fix.starts_with("upload the same file again"), "{fix}");
     assert!(!left.exists());
 }
 
@@ -311,10 +314,105 @@ async fn a_file_that_is_no_sheet_is_refused_with_what_would_help() {
         .body(Body::empty());
     let told = house.send(asked.unwrap()).await.expect(200);
     let detail = told["error"]["detail"].as_str().unwrap();
-    assert!(detail.starts_with("没有表头"), "{told}");
+    assert_eq!(detail, "没有表头为“电话”“手机”或 phone 的列;现有:who, city");
     let mapped = [("mapping", r#"{"who": "phone", "city": "ignore"}"#)];
     let mapped = import(&house, b"who,city\n13800138000,y\n", &mapped).await;
     assert_eq!(figures(&mapped), [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_narrower_file_changes_what_it_has_and_keeps_the_rest() {
+    let house = House::new().await;
+    let lead = async || {
+        let found = house
+            .get(&house.root, "/leads?q=13800138000")
+            .await
+            .expect(200);
+        let lead = &found["data"][0];
+        ["name", "batch", "custom"].map(|name| lead[name].clone())
+    };
+    let first = "姓名,电话,批次,城市,金额\n王一,13800138000,b1,上海,5\n";
+    import(&house, first.as_bytes(), &[]).await;
+    let second = "电话,金额,级别\n13800138000,7,\n13800138000,,高\n";
+    let done = import(&house, second.as_bytes(), &[]).await;
+    assert_eq!(figures(&done), [0, 2, 0]);
+    let custom = json!({"城市": "上海", "金额": "7", "级别": "高"});
+    assert_eq!(lead().await, [json!("王一"), json!("b1"), custom.clone()]);
+    import(&house, "电话\n13800138000\n".as_bytes(), &[("batch", "b2")]).await;
+    assert_eq!(lead().await, [json!("王一"), json!("b2"), custom]);
+    // New leads have a batch all the same.
+    let new = import(&house, "电话\n13800138001\n".as_bytes(), &[]).await;
+    let found = house
+        .get(&house.root, "/leads?q=13800138001")
+        .await
+        .expect(200);
+    assert_eq!(found["data"][0]["batch"], new["batch"]);
+}
+
+#[tokio::test]
+async fn fields_a_form_does_not_have_and_fields_given_twice_are_refused() {
+    let house = House::new().await;
+    let (sheet, template) = (
+        b"phone\n13800138000\n",
+        house.campaign(house.tenant, &house.root).await.template,
+    );
+    let document = serde_json::to_value(admin::document()).unwrap();
+    for (path, form) in [
+        ("/leads/imports".to_owned(), "ImportForm"),
+        (format!("/templates/{template}/prompts"), "PromptForm"),
+    ] {
+        let send = async |fields: &[(&str, &str)]| {
+            let reply = house.upload(&house.root, &path, "a", sheet, fields).await;
+            let problem = reply.problem(422, "invalid");
+            let errors = problem["errors"].as_array().unwrap().iter();
+            let text = |error: &Value, name: &str| error[name].as_str().unwrap().to_owned();
+            let told = errors.map(|e| (text(e, "pointer"), text(e, "code"), text(e, "detail")));
+            told.collect::<Vec<_>>()
+        };
+        let told = send(&[("dryrun", "true"), ("a/b", "")]).await;
+        assert_eq!(
+            (&told[0].0[..], &told[0].1[..], &told[1].0[..]),
+            ("/dryrun", "unknown_field", "/a~1b"),
+        );
+        // What the refusal lists is what the document has.
+        let properties = document["components"]["schemas"][form]["properties"]
+            .as_object()
+            .unwrap();
+        let mut documented: Vec<_> = properties.keys().map(String::as_str).collect();
+        let mut listed: Vec<_> = told[0].2["one of ".len()..].split(", ").collect();
+        documented.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, documented);
+        let field = *listed.last().unwrap();
+        let told = send(&[(field, "true"), (field, "false")]).await;
+        assert_eq!(
+            (&*told[0].0, &*told[0].1),
+            (&*format!("/{field}"), "repeated_field")
+        );
+        let told = send(&[("file", "x")]).await;
+        assert_eq!((&*told[0].0, &*told[0].1), ("/file", "repeated_field"));
+    }
+    let leads = house.get(&house.root, "/leads").await.expect(200);
+    assert_eq!(leads["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_form_that_is_too_large_names_field_and_limit() {
+    let house = House::with(|config| config.import_limit = 1000).await;
+    let send = async |file: &[u8], mapping: &str| {
+        let fields = [("mapping", mapping)];
+        let reply = house
+            .upload(&house.root, "/leads/imports", "a", file, &fields)
+            .await;
+        reply.problem(413, "too_large")
+    };
+    let problem = send(&vec![b'1'; 100_000], "").await;
+    assert_eq!(problem["detail"], "the file is larger than 1000 bytes");
+    assert_eq!(problem["errors"][0]["pointer"], "/file");
+    assert_eq!(problem["errors"][0]["detail"], "at most 1000 bytes");
+    let problem = send(b"phone", &"x".repeat(5000)).await;
+    assert_eq!(problem["errors"][0]["pointer"], "/mapping");
+    assert_eq!(problem["errors"][0]["detail"], "at most 4096 bytes");
 }
 
 #[tokio::test]

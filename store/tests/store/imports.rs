@@ -6,7 +6,7 @@ use serde_json::json;
 use store::imports::{
     DryRun, Fault, Figures, IMPORTS, ImportState, KEPT, NewImport, REJECTS, SheetLead, SheetRow,
 };
-use store::leads::{Duplicates, LEADS};
+use store::leads::{Duplicates, LEADS, NewLead};
 use store::{Asked, StoreError};
 
 fn good(n: u64) -> SheetRow {
@@ -133,12 +133,89 @@ async fn what_a_crash_cut_off_is_interrupted_and_its_figures_are_true(house: Hou
         (import.state, import.figures),
         (ImportState::Interrupted, figures(300, 150, 0, 150))
     );
+    assert_eq!(import.error.unwrap()["code"], "interrupted");
     let autumn = Asked::of(&LEADS).with("batch", "autumn").unwrap();
     let there = store.leads(scope, &autumn.limit(500)).await.unwrap();
     assert_eq!(there.rows.len(), 150);
     assert_eq!(
         store.interrupt_imports(&house.platform, later(6)).await,
         Ok(0)
+    );
+}
+
+on_both!(what_a_row_does_not_say_is_kept);
+async fn what_a_row_does_not_say_is_kept(house: House) {
+    let shop = house.shop("acme", 0).await;
+    let (store, scope) = (&house.store, &shop.scope);
+    let row = |number: u64, name: &str, batch: Option<&str>, custom: serde_json::Value| {
+        let custom = custom.as_object().unwrap().clone();
+        let new = NewLead {
+            name: name.into(),
+            custom,
+            ..lead(number)
+        };
+        SheetRow {
+            row: 2,
+            cells: Vec::new(),
+            lead: Ok(SheetLead {
+                batch: batch.map(str::to_owned),
+                lead: new,
+            }),
+        }
+    };
+    let take = async |campaign, batch: &str, rows: &[SheetRow]| {
+        let plan = NewImport {
+            campaign,
+            batch: batch.into(),
+            ..new(&shop, Duplicates::Update)
+        };
+        let id = store.add_import(scope, &plan, NOW).await.unwrap();
+        store
+            .import_rows(scope, id, 0, rows, None, NOW)
+            .await
+            .unwrap()
+    };
+    let told = async || {
+        let leads = store.leads(scope, &Asked::of(&LEADS)).await.unwrap();
+        let told = leads.rows.into_iter().map(|row| {
+            let lead = row.lead;
+            (
+                lead.campaign.is_some(),
+                lead.name,
+                lead.batch,
+                json!(row.custom),
+            )
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort_by_key(|(inside, name, ..)| (*inside, name.clone()));
+        told
+    };
+    for campaign in [Some(shop.campaign), None] {
+        let first = row(1, "Ana", Some("spring"), json!({"city": "Ulm", "sum": 5}));
+        assert_eq!(take(campaign, "1", &[first]).await, figures(1, 1, 0, 0));
+    }
+    // Neither the row nor the sender names a batch; two rows of one number say different things.
+    let rows = [
+        row(1, "", None, json!({"sum": 7, "sex": "f"})),
+        row(2, "Bo", None, json!({})),
+        row(1, "", None, json!({"age": 30})),
+        row(2, "", Some("summer"), json!({"city": "Rom"})),
+    ];
+    assert_eq!(
+        take(Some(shop.campaign), "2", &rows).await,
+        figures(4, 1, 3, 0)
+    );
+    // The list outside campaigns has its own.
+    let lead =
+        |inside, name: &str, batch: &str, custom| (inside, name.into(), batch.into(), custom);
+    let ana = json!({"age": 30, "city": "Ulm", "sex": "f", "sum": 7});
+    assert_eq!(
+        told().await,
+        [
+            lead(false, "Ana", "spring", json!({"city": "Ulm", "sum": 5})),
+            lead(true, "Ana", "spring", ana),
+            lead(true, "Bo", "summer", json!({"city": "Rom"})),
+        ]
     );
 }
 
