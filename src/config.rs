@@ -1,7 +1,7 @@
 //! Settings of one installation: flags over `HUYING_*` over `huying.toml` over defaults. Extensions, users and trunks are
 //! not settings: they live in the database.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::{Figment, Metadata};
 use serde::{Deserialize, Serialize};
@@ -155,6 +155,13 @@ impl Config {
         self.trusted_proxies()?;
         self.metrics()?;
         self.log_filter()?;
+        let url = self.public_url.parse::<reqwest::Url>().ok();
+        let page = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        ensure!(
+            self.public_url.is_empty() || url.as_ref().is_some_and(page),
+            "public_url: `{}` is no address of a web page. FIX: such as https://calls.example.com, or leave it out",
+            self.public_url
+        );
         Ok(())
     }
 
@@ -381,5 +388,21 @@ mod tests {
         assert!(config.rtp_ports().unwrap_err().to_string().contains("FIX"));
         config.rtp_ports = "0".into();
         assert!(config.rtp_ports().is_ok());
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_are_refused() {
+        for (url, right) in [
+            ("", true),
+            ("https://calls.example.com/", true),
+            ("notaurl", false),
+            ("ftp://calls.example.com", false),
+        ] {
+            let config = Config {
+                public_url: url.into(),
+                ..Config::default()
+            };
+            assert_eq!(config.check().is_ok(), right, "{url}");
+        }
     }
 }

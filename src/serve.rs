@@ -38,6 +38,16 @@ pub async fn start(config: &Config, hearing: Hearing) -> Result<Running> {
         tracing::info!("a restore that was stopped half-way is complete");
     }
     let (store, platform) = database::open_alone(config).await?;
+    let strangers = store
+        .accounts_of_other_realms(&platform, &config.realm)
+        .await?;
+    if strangers > 0 {
+        tracing::warn!(
+            accounts = strangers,
+            realm = config.realm,
+            "devices cannot register: their passwords were made for another realm. FIX: --realm as it was, or give them new passwords"
+        );
+    }
     let listener = listen(config.http, "the API", "--http").await?;
     let http = listener.local_addr()?;
     let metrics_listener = match config.metrics()? {

@@ -16,7 +16,7 @@ pub enum NumberError {
     NotADigit(char),
     #[error("a number has 7 to 15 digits with its country code, this one {0}")]
     Length(usize),
-    #[error("an {0} emergency or short number, not a subscriber")]
+    #[error("{0} is an emergency or short number, not a subscriber")]
     Short(String),
 }
 

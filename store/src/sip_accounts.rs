@@ -2,7 +2,8 @@
 
 use crate::db::{Row, Tx, sql};
 use crate::error::StoreError;
-use crate::scope::Scope;
+use crate::scope::{Platform, Scope};
+use crate::store::Store;
 use model::Wall;
 use sip::Account;
 use uuid::Uuid;
@@ -31,6 +32,21 @@ pub(crate) async fn put(
         .bind(now)
         .run_one(tx)
         .await
+}
+
+impl Store {
+    /// Accounts whose passwords were made for another realm: none of them can register here.
+    pub async fn accounts_of_other_realms(
+        &self,
+        _: &Platform,
+        realm: &str,
+    ) -> Result<u64, StoreError> {
+        sql("SELECT COUNT(*) AS n FROM sip_accounts WHERE realm <> $1")
+            .bind(realm)
+            .one(&self.db)
+            .await?
+            .get("n")
+    }
 }
 
 /// Takes the account and its bindings away. The caller commits.

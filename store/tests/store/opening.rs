@@ -135,3 +135,16 @@ async fn the_directory_holds_what_calls_need(house: House) {
         (1, serde_json::json!({ "nodes": [] }))
     );
 }
+
+on_both!(accounts_made_for_another_realm_are_counted);
+async fn accounts_made_for_another_realm_are_counted(house: House) {
+    house.shop("acme", 100).await;
+    let store = &house.store;
+    let made = account("gw1", "acme").realm;
+    let strangers = async |realm: &str| {
+        let counted = store.accounts_of_other_realms(&house.platform, realm);
+        counted.await.unwrap()
+    };
+    assert_eq!(strangers(&made).await, 0);
+    assert!(strangers("elsewhere").await > 0);
+}
