@@ -21,9 +21,18 @@ pub struct Packing {
     to: PathBuf,
     partial: PathBuf,
     /// Of the partial one: nobody else writes it.
-    _lock: File,
+    _lock: Lock,
     sink: Sink,
     files: Vec<Entry>,
+}
+
+/// Let go when dropped, whoever else has the file open: a program that is just being started has.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.0.unlock().ok();
+    }
 }
 
 enum Sink {
@@ -71,7 +80,7 @@ impl Packing {
         Ok(Packing {
             to: to.to_owned(),
             partial,
-            _lock: lock,
+            _lock: Lock(lock),
             sink,
             files,
         })

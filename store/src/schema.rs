@@ -45,6 +45,7 @@ pub const PLATFORM_FUNCTIONS: &[&str] = &[
     "recover",
     "interrupt_imports",
     "prune_imports",
+    "accounts_of_other_realms",
 ];
 
 /// Functions whose first argument is itself the evidence: whoever holds the link may use it, once.
